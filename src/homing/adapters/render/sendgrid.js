@@ -1,0 +1,369 @@
+// SendGrid's dialect of Handlebars, and what can be known of a template without rendering it.
+//
+// Runs in QuickJS after handlebars.min.js. Defines one global, `homing`, with `compile` and `inspect`.
+// Sources: SendGrid docs, "Using Handlebars"; sendgrid/docs#6176, #6237, #6395, #6573, #6584;
+// sendgrid/email-templates#92, #98, #102, #105; sendgrid-nodejs#879.
+"use strict";
+
+var homing = (function () {
+  const env = Handlebars.create();
+  const { isEmpty, isArray } = env.Utils;
+
+  // `with` renders in SendGrid's editor but not in sent mail; the others are promised nowhere.
+  for (const name of ["with", "lookup", "log"]) env.unregisterHelper(name);
+  env.unregisterDecorator("inline");
+
+  // ---- helpers -------------------------------------------------------------------------------
+
+  const isMissing = (value) => value === undefined || value === null || value === "";
+
+  // 3 equals "3". Beside a boolean, truth is compared: the docs speak of truthiness there.
+  function areEqual(left, right) {
+    if (typeof left === "boolean" || typeof right === "boolean") {
+      return isEmpty(left) || left === 0 ? !right : Boolean(right);
+    }
+    return left == right;
+  }
+
+  const isTrue = (value) => Boolean(value) && !isEmpty(value);
+
+  const asNumber = (value) =>
+    typeof value === "number" || (typeof value === "string" && value.trim() !== "") ? Number(value) : NaN;
+
+  // Texts that are not both numbers compare as texts; nothing else has an order.
+  function isGreater(left, right) {
+    const [a, b] = [asNumber(left), asNumber(right)];
+    if (!Number.isNaN(a) && !Number.isNaN(b)) return a > b;
+    return typeof left === "string" && typeof right === "string" && left > right;
+  }
+
+  const TESTS = {
+    equals: areEqual,
+    notEquals: (left, right) => !areEqual(left, right),
+    greaterThan: isGreater,
+    lessThan: (left, right) => isGreater(right, left),
+    and: (...values) => values.every(isTrue),
+    or: (...values) => values.some(isTrue),
+  };
+
+  for (const [name, test] of Object.entries(TESTS)) {
+    env.registerHelper(name, function (...args) {
+      const options = args.pop();
+      const holds = test(...args);
+      if (!options.fn) return holds;
+      return holds ? options.fn(this) : options.inverse(this);
+    });
+  }
+
+  env.registerHelper("length", (value) =>
+    typeof value === "string" ? Array.from(value).length : isArray(value) ? value.length : 0,
+  );
+
+  env.registerHelper("insert", (value, fallback) => {
+    if (!isMissing(value)) return value;
+    return typeof fallback === "string" ? fallback.replace(/^default=/, "") : "";
+  });
+
+  // ---- formatDate ----------------------------------------------------------------------------
+
+  const MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July",
+    "August", "September", "October", "November", "December",
+  ];
+  const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+  const TOKEN = /YYYY|YY|MMMM|MMM|MM|M|DD|D|dddd|ddd|hh|h|HH|H|mm|m|ss|s|A|ZZ|Z/g;
+  const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/;
+  const OFFSET = /^([+-])(\d\d):?(\d\d)$/;
+
+  const two = (number) => String(number).padStart(2, "0");
+
+  function fail(options, message) {
+    throw new env.Exception(message, { loc: options.loc });
+  }
+
+  const shown = (value) => (value === undefined ? "nothing" : JSON.stringify(value));
+
+  // A date alone makes SendGrid drop the mail (docs#6395), so it fails here too.
+  function instantOf(value, options) {
+    let instant = NaN;
+    if (typeof value === "number" || (typeof value === "string" && /^-?\d+$/.test(value))) {
+      const epoch = Number(value);
+      // The docs say "epoch" without a unit: past the year 5138 in seconds it can only be milliseconds.
+      instant = Math.abs(epoch) < 1e11 ? epoch * 1000 : epoch;
+    } else if (typeof value === "string" && TIMESTAMP.test(value)) {
+      instant = Date.parse(value.replace(/([+-]\d\d)(\d\d)$/, "$1:$2"));
+    }
+    if (Number.isNaN(new Date(instant).getTime())) {
+      fail(options, `formatDate needs an epoch or a full ISO 8601 timestamp such as ` +
+        `"2020-12-04T00:00:00.000Z", got ${shown(value)}: SendGrid drops such a mail`);
+    }
+    return instant;
+  }
+
+  // An unquoted -0800 reaches us as the number -800.
+  function offsetMinutes(value, options) {
+    if (value === undefined) return 0;
+    const text = typeof value === "number"
+      ? (value < 0 ? "-" : "+") + String(Math.abs(value)).padStart(4, "0")
+      : String(value);
+    const found = OFFSET.exec(text);
+    if (!found) fail(options, `formatDate needs an offset such as "-0800", got ${shown(value)}`);
+    return (found[1] === "-" ? -1 : 1) * (Number(found[2]) * 60 + Number(found[3]));
+  }
+
+  function parts(instant, minutes) {
+    const local = new Date(instant + minutes * 60000);
+    const [month, day] = [local.getUTCMonth(), local.getUTCDate()];
+    const [weekday, hour] = [DAYS[local.getUTCDay()], local.getUTCHours()];
+    const sign = minutes < 0 ? "-" : "+";
+    const [zoneHours, zoneMinutes] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60].map(two);
+    const twelve = hour % 12 || 12;
+    const year = String(local.getUTCFullYear()).padStart(4, "0");
+    return {
+      YYYY: year, YY: year.slice(-2),
+      MMMM: MONTHS[month], MMM: MONTHS[month].slice(0, 3), MM: two(month + 1), M: month + 1,
+      DD: two(day), D: day, dddd: weekday, ddd: weekday.slice(0, 3),
+      hh: two(twelve), h: twelve, HH: two(hour), H: hour, A: hour < 12 ? "AM" : "PM",
+      mm: two(local.getUTCMinutes()), m: local.getUTCMinutes(),
+      ss: two(local.getUTCSeconds()), s: local.getUTCSeconds(),
+      ZZ: sign + zoneHours + zoneMinutes, Z: sign + zoneHours + ":" + zoneMinutes,
+    };
+  }
+
+  env.registerHelper("formatDate", (...args) => {
+    const options = args.pop();
+    const [value, format, offset] = args;
+    if (typeof format !== "string") fail(options, `formatDate needs a format, got ${shown(format)}`);
+    const values = parts(instantOf(value, options), offsetMinutes(offset, options));
+    return format.replace(TOKEN, (token) => values[token]);
+  });
+
+  // ---- what a template may say ---------------------------------------------------------------
+
+  const own = (object, key) => Object.prototype.hasOwnProperty.call(object, key);
+
+  // How many arguments each helper takes, at least and at most.
+  const ARITY = {
+    if: [1, 1], unless: [1, 1], each: [1, 1],
+    equals: [2, 2], notEquals: [2, 2], greaterThan: [2, 2], lessThan: [2, 2],
+    and: [2, Infinity], or: [2, Infinity],
+    length: [1, 1], insert: [1, 2], formatDate: [2, 3],
+  };
+  const INLINE = ["length", "insert", "formatDate"];
+  const ABSENT = {
+    with: "{{#with}} works in SendGrid's editor but not in sent mail: write full paths",
+    lookup: "SendGrid has no lookup helper",
+    log: "SendGrid has no log helper",
+  };
+
+  const isBare = (path, name) =>
+    path.type === "PathExpression" && !path.data && path.depth === 0 && path.parts.length === 1 &&
+    path.original === (name === undefined ? path.parts[0] : name);
+
+  const isCall = (node) => node.params.length > 0 || Boolean(node.hash);
+
+  // The helper a node calls, or null when it reads a variable.
+  function helperOf(node, isBlock) {
+    const bare = isBare(node.path);
+    const name = bare ? node.path.parts[0] : node.path.original;
+    if (bare && own(ARITY, name)) return name;
+    if (isCall(node) || node.type === "SubExpression") return String(name);
+    return isBlock && bare && own(ABSENT, name) ? name : null;
+  }
+
+  // SendGrid's docs long wrote {{#greaterThan 0 length items}} for "has items" (corrected in docs#6176
+  // to `(length items) 0`). Both render as documented.
+  function groupBareLength(node, helper) {
+    const at = node.params.findIndex((param) => isBare(param, "length"));
+    if (!(helper in TESTS) || node.params.length !== 3 || at === -1 || at > 1) return false;
+    const length = {
+      type: "SubExpression", path: node.params[at], params: [node.params[at + 1]], loc: node.loc,
+    };
+    const other = node.params[at === 0 ? 2 : 0];
+    node.params = [length, other];
+    return true;
+  }
+
+  // ---- the walk ------------------------------------------------------------------------------
+
+  // One pass over the syntax tree. A scope is the path of the current context from the root:
+  // "" at the root, "items[]" in {{#each items}}, null where it cannot be known.
+  class Walk {
+    constructor() {
+      this.reads = new Set();
+      this.problems = [];
+      this.warnings = [];
+      this.scopes = [""];
+      this.names = [];
+      this.warnedOfPreview = false;
+    }
+
+    problem(node, text) { this.problems.push({ line: node.loc.start.line, text }); }
+
+    warn(node, text) { this.warnings.push({ line: node.loc.start.line, text }); }
+
+    program(program) { if (program) program.body.forEach((node) => this.statement(node)); }
+
+    statement(node) {
+      switch (node.type) {
+        case "MustacheStatement": return this.mustache(node);
+        case "BlockStatement": return this.block(node);
+        case "PartialStatement": case "PartialBlockStatement":
+          return this.problem(node, "SendGrid has no partials ({{> …}})");
+        case "Decorator": case "DecoratorBlock":
+          return this.problem(node, "SendGrid has no decorators ({{* …}})");
+      }
+    }
+
+    mustache(node) {
+      if (!node.escaped) {
+        this.warn(node, `{{{${node.path.original}}}} is not HTML-escaped: only for values you trust`);
+      }
+      const helper = helperOf(node, false);
+      if (helper !== null) return this.call(node, helper, false);
+      if (isBare(node.path, "date") && !this.names.some((names) => names.date !== undefined)) {
+        this.warn(node, "an undocumented helper of SendGrid's hides {{date}}: write {{this.date}}");
+      }
+      this.read(node.path);
+    }
+
+    call(node, helper, isBlock) {
+      if (groupBareLength(node, helper)) {
+        this.warn(node, `a bare "length" is ambiguous: write {{#greaterThan (length items) 0}}`);
+      }
+      this.checkCall(node, helper, isBlock);
+      node.params.forEach((param) => this.argument(param));
+      if (node.hash) node.hash.pairs.forEach((pair) => this.argument(pair.value));
+    }
+
+    checkCall(node, helper, isBlock) {
+      if (own(ABSENT, helper)) return this.problem(node, ABSENT[helper]);
+      if (!own(ARITY, helper)) {
+        const known = Object.keys(ARITY).join(", ");
+        return this.problem(node, `there is no helper "${helper}"; SendGrid has ${known}`);
+      }
+      const [least, most] = ARITY[helper];
+      const given = node.params.length;
+      if (given < least || given > most) {
+        const wanted = least === most ? least : `${least} to ${most}`;
+        return this.problem(node, `${helper} takes ${wanted} argument${most === 1 ? "" : "s"}, got ${given}`);
+      }
+      if (isBlock && INLINE.includes(helper)) return this.problem(node, `${helper} is not a block helper`);
+      this.warnOfCall(node, helper, isBlock);
+    }
+
+    warnOfCall(node, helper, isBlock) {
+      if (!own(TESTS, helper)) return;
+      if (!isBlock) this.warn(node, `SendGrid documents ${helper} as a block only: write {{#${helper} …}}`);
+      if (node.params.length > 2) this.warn(node, `SendGrid documents ${helper} with two arguments`);
+    }
+
+    argument(node) {
+      if (node.type === "PathExpression") return this.read(node);
+      if (node.type === "SubExpression") return this.call(node, helperOf(node, false), false);
+    }
+
+    block(node) {
+      const helper = helperOf(node, true);
+      const inner = this.innerScope(node, helper);
+      if (helper !== null) this.call(node, helper, true);
+      else this.section(node);
+      const before = this.reads.size;
+      this.inside(node.program, helper, inner);
+      if (own(TESTS, helper) && this.reads.size > before) this.warnOfPreview(node, helper);
+      this.program(node.inverse);
+    }
+
+    section(node) {
+      this.warn(node, `SendGrid does not document {{#${node.path.original}}}: use {{#if}} or {{#each}}`);
+      this.read(node.path);
+    }
+
+    warnOfPreview(node, helper) {
+      if (this.warnedOfPreview) return;
+      this.warnedOfPreview = true;
+      this.warn(node, `SendGrid's editor may show names inside {{#${helper}}} as empty ` +
+        `(sent mail does not): @root.name works in both`);
+    }
+
+    inside(program, helper, inner) {
+      if (!program) return;
+      const names = program.blockParams || [];
+      const moves = inner !== undefined;
+      if (moves) this.scopes.push(inner);
+      // A name of `as |item i|` stands for the element; the second is its index and reads nothing.
+      this.names.push(Object.fromEntries(names.map((name, i) => [name, i === 0 && moves ? inner : null])));
+      this.program(program);
+      this.names.pop();
+      if (moves) this.scopes.pop();
+    }
+
+    // The context inside a block; undefined when the block does not change it.
+    innerScope(node, helper) {
+      const subject = helper === null ? node.path : node.params[0];
+      if (helper !== null && helper !== "each" && helper !== "with") return undefined;
+      if (!subject || subject.type !== "PathExpression") return null;
+      const path = this.resolve(subject);
+      if (path === null) return null;
+      return helper === "with" ? path : path + "[]";
+    }
+
+    read(path) {
+      if (path.depth > 0) {
+        this.warn(path, `the depth of ${path.original} differs between SendGrid's editor and sent mail: ` +
+          "use @root");
+      }
+      const found = this.resolve(path);
+      if (found) this.reads.add(found);
+    }
+
+    // A path from the root, as "a.b" or "items[].name"; null when it reads nothing of the data.
+    resolve(path) {
+      if (path.type !== "PathExpression") return String(path.original);
+      if (path.data) return path.parts[0] === "root" ? path.parts.slice(1).join(".") : null;
+      const [first, ...rest] = path.parts;
+      const scoped = /^(\.|this\b)/.test(path.original);
+      const named = scoped ? undefined : this.names.findLast((names) => own(names, first));
+      if (named) return this.join(named[first], rest);
+      return this.join(this.scopes[this.scopes.length - 1 - path.depth], path.parts);
+    }
+
+    join(scope, steps) {
+      if (scope === null || scope === undefined) return null;
+      return [scope, ...steps].filter((step) => step !== "").join(".");
+    }
+  }
+
+  function walked(ast) {
+    const walk = new Walk();
+    walk.program(ast);
+    return walk;
+  }
+
+  // ---- entry points --------------------------------------------------------------------------
+
+  // One string crosses to Python. There NUL would end it, half a surrogate pair would not decode, and
+  // the engine's ropes (how it holds a long concatenation) are not known: `join` makes it one piece.
+  const clean = (text) => text.toWellFormed().split("\0").join("\uFFFD");
+
+  return {
+    // A function from data (JSON text) to output. Throws what `problems` would list.
+    compile(template, escape, maxOutput) {
+      const ast = env.parse(template);
+      const [problem] = walked(ast).problems;
+      if (problem) throw new Error(`${problem.text} - ${problem.line}:0`);
+      const render = env.compile(ast, { noEscape: !escape });
+      return (data) => {
+        const text = render(JSON.parse(data));
+        if (text.length > maxOutput) throw new Error(`the output is longer than ${maxOutput} characters`);
+        return clean(text);
+      };
+    },
+
+    // {reads, problems, warnings} as JSON text.
+    inspect(template) {
+      const { reads, problems, warnings } = walked(env.parse(template));
+      return clean(JSON.stringify({ reads: [...reads], problems, warnings }));
+    },
+  };
+})();

@@ -1,0 +1,178 @@
+-- The state file. Ids are integers in order of arrival, so that every large table grows at its
+-- end; what must be found by a random key lives in *generations* of 65,536 rows (id >> 16), each a
+-- small tree of its own, so that an insert never touches the whole.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
+
+-- how far the log has been evaluated: all of `request` up to its element `item` (exclusive)
+CREATE TABLE cursor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    request INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    next_event INTEGER NOT NULL
+);
+INSERT INTO cursor VALUES (1, 0, 0, 1);
+
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    request INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    type TEXT,
+    name TEXT,
+    message_id TEXT,
+    person INTEGER,
+    send INTEGER,
+    at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT
+);
+CREATE INDEX event_undone ON event (state, id) WHERE state <> 'done';
+
+-- ids already taken in, by 8-byte hash: `body` is the hash of the event's bytes
+CREATE TABLE seen (
+    gen INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    body INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (gen, key)
+) WITHOUT ROWID;
+
+CREATE TABLE seen_filter (first_gen INTEGER PRIMARY KEY, newest_at INTEGER NOT NULL, bits BLOB);
+
+-- which events and sends a person had; which sends a key leads to
+CREATE TABLE history (
+    gen INTEGER NOT NULL,
+    person INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (gen, person, event)
+) WITHOUT ROWID;
+
+CREATE TABLE trace (
+    gen INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    send INTEGER NOT NULL,
+    PRIMARY KEY (gen, key, send)
+) WITHOUT ROWID;
+
+CREATE TABLE person (
+    id INTEGER PRIMARY KEY,
+    part INTEGER NOT NULL,
+    user_id TEXT,
+    anonymous_id TEXT,
+    email TEXT,
+    facts BLOB NOT NULL
+);
+
+CREATE TABLE identity (
+    kind INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    PRIMARY KEY (kind, value)
+) WITHOUT ROWID;
+CREATE INDEX identity_person ON identity (person);
+
+-- by keyed hash of the address, so that a suppression survives the person's erasure
+CREATE TABLE suppression (
+    key BLOB NOT NULL,
+    scope TEXT NOT NULL,
+    address TEXT,
+    active INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (key, scope)
+) WITHOUT ROWID;
+
+CREATE TABLE send (
+    id INTEGER PRIMARY KEY,
+    tag INTEGER NOT NULL,
+    origin INTEGER NOT NULL,
+    rule TEXT NOT NULL,
+    step TEXT NOT NULL DEFAULT '',
+    variant TEXT,
+    version TEXT NOT NULL,
+    event INTEGER,
+    person INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    email TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    template TEXT,
+    address TEXT,
+    group_id INTEGER,
+    state TEXT NOT NULL,
+    reason TEXT,
+    mail TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    reserved_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    in_flight_at INTEGER,
+    accepted_at INTEGER,
+    delivered_at INTEGER,
+    last_event_at INTEGER,
+    message_id TEXT,
+    lane INTEGER,
+    head INTEGER NOT NULL DEFAULT 0,
+    unknown_due INTEGER,
+    silent_due INTEGER,
+    flags INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX send_once ON send (origin, rule, step);
+CREATE INDEX send_lane ON send (lane, id) WHERE lane IS NOT NULL;
+CREATE INDEX send_ready ON send (due_at, id) WHERE head = 1;
+CREATE INDEX send_unknown ON send (unknown_due) WHERE unknown_due IS NOT NULL;
+CREATE INDEX send_silent ON send (silent_due) WHERE silent_due IS NOT NULL;
+CREATE INDEX send_apart ON send (state, id) WHERE state NOT IN ('reserved', 'accepted');
+
+CREATE TABLE send_data (send INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+-- every outcome but a first acceptance, which the send itself tells
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY,
+    send INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX attempt_send ON attempt (send, id);
+
+CREATE TABLE effect (
+    id INTEGER PRIMARY KEY,
+    dest TEXT NOT NULL,
+    lane INTEGER,
+    due_at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    event INTEGER,
+    rule TEXT,
+    person INTEGER,
+    made_at INTEGER NOT NULL,
+    reason TEXT,
+    payload BLOB
+);
+CREATE INDEX effect_due ON effect (dest, id) WHERE state = 'ready';
+CREATE INDEX effect_lane ON effect (lane, dest) WHERE state = 'ready';
+CREATE INDEX effect_dead ON effect (id) WHERE state = 'dead';
+
+CREATE TABLE destination (
+    name TEXT PRIMARY KEY,
+    paused_at INTEGER,
+    reason TEXT,
+    by TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE alert (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    text TEXT NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject)
+) WITHOUT ROWID;
+
+CREATE TABLE counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,0 +1,51 @@
+"""Who may not be mailed: answers ``ports.Suppressions``."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from homing.core.suppression import Record
+
+from homing.adapters.sqlite.sql import load
+
+if TYPE_CHECKING:
+    import apsw
+
+SQL = load("suppressions")
+
+
+class SqliteSuppressions:
+    """
+    See `homing.ports.Suppressions`.
+
+    Args:
+        key: The store's own secret, so that a kept hash does not tell whose address it is.
+    """
+
+    def __init__(self, db: apsw.Connection, *, key: bytes) -> None:
+        self._db = db
+        self._key = key
+
+    def of(self, address: str) -> tuple[Record, ...]:
+        """All records of an address."""
+        rows = self._db.execute(SQL.of, (self._hash(address),))
+        return tuple(
+            Record(scope=scope, active=bool(active), source=source, reason=reason, at_ms=at)
+            for scope, active, source, reason, at in rows
+        )
+
+    def save(self, address: str, record: Record) -> None:
+        """Write one."""
+        self._db.execute(
+            SQL.save,
+            (self._hash(address), record.scope, address.lower(), record.active, record.source,
+             record.reason, record.at_ms),
+        )  # fmt: skip
+
+    def hide(self, address: str) -> None:
+        """Keep the records of an erased person under the keyed hash alone."""
+        self._db.execute(SQL.hide, (self._hash(address),))
+
+    def _hash(self, address: str) -> bytes:
+        return blake2b(address.strip().lower().encode(), key=self._key, digest_size=16).digest()

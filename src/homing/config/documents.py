@@ -1,0 +1,288 @@
+"""The text side of a configuration: files read, includes merged, and where each value stands."""
+
+from __future__ import annotations
+
+import glob
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from homing.config.positions import lines_of
+from homing.config.problems import KEY, ConfigError, Finding, Loc, Problem, expected, shown
+from homing.config.secrets import SecretRef
+
+Values: TypeAlias = dict[str, object]
+
+MAX_FILE_BYTES = 4_194_304
+MAX_FILES = 1_000
+MAX_DEPTH = 64
+
+# A table so named is one thing: its keys may not be spread over files.
+_NAMED = re.compile(r"(?:email|route|journey|list|audience|segment\.source|sendgrid\.webhook)\.[^.]+")
+_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file as read: *values* is the TOML's own, before anything else touched it."""
+
+    path: Path
+    text: str
+    values: Values
+
+    @cached_property
+    def lines(self) -> Mapping[Loc, int]:
+        """The line of each key, found only when a message needs one."""
+        return lines_of(self.text)
+
+
+@dataclass(frozen=True)
+class Document:
+    """
+    All files of a configuration as one table.
+
+    In *values* each text that is a secret reference has become a ``SecretRef`` that knows its key.
+    """
+
+    path: Path
+    sources: tuple[Source, ...]
+    values: Values
+    findings: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = field(default=())
+
+    def problem(self, finding: Finding) -> Problem:
+        """Tell where a finding stands: the file and line of the longest known part of its loc."""
+        for end in range(len(finding.loc), 0, -1):
+            for source in self.sources:
+                line = source.lines.get(finding.loc[:end])
+                if line is not None:
+                    return self._problem(source.path, line, finding)
+        return self._problem(self.path, None, finding)
+
+    def _problem(self, file: Path, line: int | None, finding: Finding) -> Problem:
+        key = self.key(finding.loc)
+        return Problem(file, key, line, finding.message.replace(KEY, key))
+
+    def key(self, loc: Loc) -> str:
+        """
+        Write *loc* as a person would: ``journey.cart.step.wait.hold``, ``suppression.opt_out[0]``.
+
+        An item of a list goes by its ``id`` or ``name`` where it has one.
+        """
+        value: object = self.values
+        text = ""
+        for part in loc:
+            value = _child(value, part)
+            if isinstance(part, int):
+                name = _item_name(value)
+                text += f".{name}" if name else f"[{part}]"
+            else:
+                text += ("." if text else "") + quoted(part)
+        return text
+
+
+def quoted(part: str) -> str:
+    """Write one key as TOML wants it: bare if it can be, else in quotes."""
+    return part if _BARE_KEY.fullmatch(part) else shown(part)
+
+
+def read(path: Path) -> Document:
+    """
+    Read *path* and the files its ``include`` names.
+
+    Raises:
+        ConfigError: A file cannot be read, is no TOML, or is too large or too deep.
+    """
+    main = _read_source(path)
+    patterns, findings, warnings = _patterns_of(main), [], []
+    sources = [main]
+    for pattern in patterns:
+        found = [file for file in _matches(pattern, path.parent) if not _is_known(file, sources)]
+        if not found:
+            warnings.append(Finding(("include",), f"`{KEY}` {shown(pattern)} names no file"))
+        sources += _read_all(found, limit=MAX_FILES - len(sources))
+    for source in sources[1:]:
+        findings += _nested_include(source)
+    values, duplicates = _merged(sources)
+    return Document(
+        path,
+        tuple(sources),
+        {key: _with_references(value, quoted(key)) for key, value in values.items()},
+        (*findings, *duplicates),
+        tuple(warnings),
+    )
+
+
+def _read_all(paths: list[Path], *, limit: int) -> list[Source]:
+    """Read every file, so that one report names all that are broken."""
+    if len(paths) > limit:
+        raise _failure(paths[limit], f"expected at most {MAX_FILES} files")
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            sources.append(_read_source(path))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return sources
+
+
+def _read_source(path: Path) -> Source:
+    text = _read_text(path)
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise _failure(path, f"expected tables nested at most {MAX_DEPTH} deep") from None
+    except ValueError as error:
+        raise _not_toml(path, error) from None
+    if _is_too_deep(values):
+        raise _failure(path, f"expected tables nested at most {MAX_DEPTH} deep")
+    return Source(path, text, values)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise _failure(path, f"expected a configuration file, got none: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise _failure(path, "expected UTF-8 text, got other bytes", line=line) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise _failure(path, f"expected a file of at most {MAX_FILE_BYTES} bytes")
+    return text
+
+
+def _failure(path: Path, message: str, *, line: int | None = None) -> ConfigError:
+    return ConfigError([Problem(path, "", line, message)])
+
+
+def _not_toml(path: Path, error: ValueError) -> ConfigError:
+    message = str(error)
+    place = _TOML_PLACE.search(message)
+    line = int(place[1]) if place and place[1] else None
+    reason = message[: place.start()] if place else message
+    return _failure(path, f"expected TOML, got something else: {reason}", line=line)
+
+
+def _is_too_deep(values: Values) -> bool:
+    level: list[object] = [values]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level for child in _children(value)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _patterns_of(main: Source) -> list[str]:
+    """Take ``include`` out of the main file's values; a wrong one is left for the models to refuse."""
+    include = main.values.get("include", [])
+    if not isinstance(include, list) or not all(isinstance(entry, str) for entry in include):
+        return []
+    return include
+
+
+def _matches(pattern: str, folder: Path) -> list[Path]:
+    try:
+        found = glob.glob(pattern, root_dir=folder, recursive=True)
+    except (ValueError, re.error):  # a NUL in the pattern, a range the wrong way round
+        return []
+    return sorted(file for name in found if (file := folder / name).is_file())
+
+
+def _is_known(file: Path, sources: list[Source]) -> bool:
+    return any(file.resolve() == source.path.resolve() for source in sources)
+
+
+def _nested_include(source: Source) -> list[Finding]:
+    if "include" not in source.values:
+        return []
+    message = f"`{KEY}` works in the main file only, found in {source.path}"
+    return [Finding(("include",), message)]
+
+
+def _merged(sources: list[Source]) -> tuple[Values, list[Finding]]:
+    values: Values = {}
+    findings: list[Finding] = []
+    for index, source in enumerate(sources):
+        for loc in _merge(values, source.values, ()):
+            first = next(s for s in sources[:index] if _reach(s.values, loc) is not None)
+            got = f"it in {first.path} and in {source.path}"
+            findings.append(Finding(loc, expected("set in one file only", got)))
+    return values, findings
+
+
+def _merge(into: Values, more: Values, at: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Add *more* to *into*, table by table; yield where both set the same thing."""
+    for key, value in more.items():
+        here = (*at, key)
+        if here == ("include",) and here[0] in into:
+            continue  # reported by itself
+        known = into.get(key)
+        if key not in into:
+            into[key] = _copied(value)
+        elif isinstance(known, dict) and isinstance(value, dict) and not _is_named(here):
+            yield from _merge(known, value, here)
+        else:
+            yield here
+
+
+def _is_named(at: tuple[str, ...]) -> bool:
+    return bool(_NAMED.fullmatch(".".join(part.replace(".", "_") for part in at)))
+
+
+def _copied(value: object) -> object:
+    # Tables are merged into: the files' own must stay as read.
+    if isinstance(value, dict):
+        return {key: _copied(child) for key, child in value.items()}
+    return value
+
+
+def _with_references(value: object, key: str) -> object:
+    match value:
+        case str():
+            return SecretRef.parse(value, key=key) or value
+        case dict():
+            return {k: _with_references(v, f"{key}.{quoted(k)}") for k, v in value.items()}
+        case list():
+            return [_with_references(v, f"{key}[{i}]") for i, v in enumerate(value)]
+        case _:
+            return value
+
+
+def _child(value: object, part: str | int) -> object:
+    if isinstance(value, dict):
+        return value.get(part)
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None
+
+
+def _reach(values: Values, loc: Loc) -> object:
+    value: object = values
+    for part in loc:
+        value = _child(value, part)
+    return value
+
+
+def _item_name(value: object) -> str | None:
+    if not isinstance(value, dict):
+        return None
+    name = value.get("id", value.get("name"))
+    return quoted(name) if isinstance(name, str) and name else None

@@ -1,0 +1,268 @@
+"""
+What one event means: ``(event, person, plans) -> (new person, wishes)``.
+
+Nothing here reads a clock or a store: the same input gives the same decision, live, in a
+simulation and when somebody asks why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, assert_never
+
+from homing.core import people
+from homing.core.effects import (
+    NotRun,
+    WantCall,
+    WantSend,
+    WantSuppression,
+    Wish,
+)
+from homing.core.mapping import ABSENT, MappingFailure
+from homing.core.plans import (
+    Action,
+    ChangeAudience,
+    ChangeList,
+    Identify,
+    OptRule,
+    Plans,
+    Route,
+    Send,
+    Suppress,
+    Track,
+    Unsuppress,
+    UpsertContact,
+)
+
+if TYPE_CHECKING:
+    from homing.core.events import Happened
+    from homing.core.fql import Condition, Did
+    from homing.core.people import Person
+
+# distinct (type, name) pairs whose candidate rules are remembered; names come from outside
+MAX_REMEMBERED = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an event changes (the person) and asks for (wishes, in order)."""
+
+    person: Person
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    """What a condition may ask of a person besides the event: answers ``fql.Facts``."""
+
+    person: Person
+    at_ms: int
+    journey: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def profile(self) -> Mapping[str, object]:
+        """The person's traits."""
+        return self.person.traits
+
+    def did(self, did: Did) -> int:
+        """How many matching events the window holds, the present one included."""
+        return people.did_count(self.person, did, at_ms=self.at_ms)
+
+    def in_audience(self, key: str) -> bool:
+        """Whether the person is a member."""
+        known = self.person.audiences.get(key)
+        return known is not None and known[0]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The plans with what is looked up per event: which rules an event can concern at all."""
+
+    plans: Plans
+    _candidates: dict[tuple[str, str | None], Candidates] = field(default_factory=dict)
+
+    @cached_property
+    def dids(self) -> tuple[tuple[Did, str], ...]:
+        """Each distinct ``did()`` of all rules, with the key its times are kept under."""
+        conditions = [route.when for route in self.plans.routes]
+        conditions += [rule.when for rule in (*self.plans.opt_out, *self.plans.opt_in)]
+        distinct = dict.fromkeys(did for condition in conditions for did in condition.dids)
+        return tuple((did, people.did_key(did)) for did in distinct)
+
+    def candidates(self, kind: str, name: str | None) -> Candidates:
+        """The rules that may hold for an event of that type and name."""
+        found = self._candidates.get((kind, name))
+        if found is None:
+            found = Candidates(
+                routes=tuple(r for r in self.plans.routes if _may_hold(r.when, kind, name)),
+                opt_out=tuple(r for r in self.plans.opt_out if _may_hold(r.when, kind, name)),
+                opt_in=tuple(r for r in self.plans.opt_in if _may_hold(r.when, kind, name)),
+                dids=tuple((did, key) for did, key in self.dids if did.event == name),
+            )
+            if len(self._candidates) < MAX_REMEMBERED:
+                self._candidates[(kind, name)] = found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The rules that may hold for events of one type and name."""
+
+    routes: tuple[Route, ...]
+    opt_out: tuple[OptRule, ...]
+    opt_in: tuple[OptRule, ...]
+    dids: tuple[tuple[Did, str], ...]
+
+
+def _may_hold(condition: Condition, kind: str, name: str | None) -> bool:
+    return (condition.types is None or kind in condition.types) and (
+        condition.events is None or name in condition.events
+    )
+
+
+def decide(event: Happened, person: Person, rules: Rules) -> Decision:
+    """
+    Say what an event means for its person.
+
+    Args:
+        event: What happened.
+
+        person: Whom it happened to, before it.
+
+        rules: The plans in force.
+
+    Raises:
+        HomingError: A value of the event cannot be used where the configuration wants one, and
+            no refusal can be kept with the wish.
+    """
+    candidates = rules.candidates(event.type, event.name)
+    learned = learn(person, event, candidates)
+    facts = PersonFacts(learned, event.at_ms)
+    wishes: list[Wish] = list(_opted(event, facts, candidates))
+    for route in candidates.routes:
+        if not route.when.holds(event.data, facts):
+            continue
+        for action in route.actions:
+            learned = _moved(action, learned, event)
+            wishes.append(wish_of(action, route.name, event, learned))
+        if route.stop:
+            break
+    return Decision(learned, tuple(wishes))
+
+
+def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
+    """The person after the event, before any rule: traits, zone, audiences, ``did()`` times."""
+    data = event.data
+    if not event.engagement:
+        person = people.with_zone(person, data)
+        traits = people.traits_in(data)
+        if traits:
+            person = people.with_traits(person, traits, event.at_ms)
+        change = people.audience_change(data)
+        if change is not None:
+            person = people.with_audience(person, change[0], event.at_ms, member=change[1])
+    for did, key in candidates.dids:
+        if did.condition is None or did.condition.holds(data, PersonFacts(person, event.at_ms)):
+            person = people.with_did(person, key, event.at_ms, keep=did.at_least)
+    return person
+
+
+def _opted(event: Happened, facts: PersonFacts, candidates: Candidates) -> Iterator[Wish]:
+    for rules, suppressed in ((candidates.opt_out, True), (candidates.opt_in, False)):
+        for rule in rules:
+            if rule.when.holds(event.data, facts):
+                word = "opt_out" if suppressed else "opt_in"
+                yield WantSuppression(f"suppression.{word}", rule.scope, suppressed=suppressed)
+
+
+def _moved(action: Action, person: Person, event: Happened) -> Person:
+    """The person in or out of a local audience; that is state, not an effect outside."""
+    if isinstance(action, ChangeAudience):
+        return people.with_audience(person, action.audience, event.at_ms, member=action.member)
+    return person
+
+
+def wish_of(action: Action, rule: str, event: Happened, person: Person) -> Wish:
+    """What an action asks for, its mappings not yet resolved where they need the send's id."""
+    match action:
+        case Send():
+            return WantSend(rule, action.email, to=action.to, data=action.data,
+                            template=action.template)  # fmt: skip
+        case Track():
+            properties = _object(action.properties, event, person)
+            return WantCall(rule, "track", action.event, properties)
+        case Identify():
+            return WantCall(rule, "identify", None, _object(action.traits, event, person))
+        case Suppress():
+            return WantSuppression(rule, action.scope, suppressed=True)
+        case Unsuppress():
+            return WantSuppression(rule, action.scope, suppressed=False)
+        case UpsertContact():
+            return NotRun(rule, "upsert_contact")
+        case ChangeList():
+            return NotRun(rule, "add_to_list" if action.member else "remove_from_list")
+        case ChangeAudience():
+            return WantCall(rule, "audience", action.audience, {"member": action.member})
+        case _:
+            assert_never(action)
+
+
+def _object(compiled: Any, event: Happened, person: Person) -> Mapping[str, object]:  # noqa: ANN401  a Compiled
+    if compiled is None:
+        return {}
+    value = compiled.resolve(root_of(event, person))
+    return value if isinstance(value, Mapping) else {}
+
+
+def root_of(
+    event: Happened, person: Person, *, send: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """What a mapping sees: the event, and ``profile``, ``journey`` and ``send``."""
+    return {**event.data, "profile": person.traits, "journey": {}, "send": send or {}}
+
+
+def address_of(want: WantSend, email_to: Any, root: Mapping[str, Any], person: Person) -> str | None:  # noqa: ANN401  a Compiled
+    """
+    Where a send goes: the action's or the email's ``to``, else ``properties.email``,
+    ``traits.email``, ``context.traits.email``, the person's address. None: nowhere.
+    """
+    chosen = want.to or email_to
+    if chosen is not None:
+        value = chosen.resolve(root)
+        return value.strip() if isinstance(value, str) and value.strip() else None
+    context = root.get("context")
+    places = (
+        root.get("properties"),
+        root.get("traits"),
+        context.get("traits") if isinstance(context, dict) else None,
+    )
+    for place in places:
+        found = place.get("email") if isinstance(place, dict) else None
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+    return person.email
+
+
+def template_data(want: WantSend, email_data: Any, root: Mapping[str, Any]) -> Mapping[str, object]:  # noqa: ANN401  a Compiled
+    """
+    What a template sees: the action's ``data`` over the email's; without either, the person's
+    traits under the event's properties.
+
+    Raises:
+        MappingFailure: A mapping cannot be resolved.
+    """
+    if want.data is None and email_data is None:
+        properties = root.get("properties")
+        own = properties if isinstance(properties, dict) else {}
+        return {**root["profile"], **own}
+    merged: dict[str, object] = {}
+    for compiled in (email_data, want.data):
+        value = ABSENT if compiled is None else compiled.resolve(root)
+        if isinstance(value, Mapping):
+            merged.update(value)
+        elif value is not ABSENT:
+            msg = f"expected template data to be an object, got {type(value).__name__}"
+            raise MappingFailure(msg)
+    return merged

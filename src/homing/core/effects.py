@@ -1,0 +1,237 @@
+"""What a decision may ask for, and the rows those wishes become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntFlag, StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from homing.core.mapping import Compiled
+    from homing.core.plans import EmailClass
+
+
+class Dest(StrEnum):
+    """Where effects go; each has lanes and a pause of its own."""
+
+    MAIL = "mail"
+    CONTACTS = "contacts"
+    SUPPRESSIONS = "suppressions"
+    SEGMENT = "segment"
+
+
+class EventState(StrEnum):
+    """What became of an event taken in."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FILTERED = "filtered"
+    QUARANTINED = "quarantined"
+    DEAD = "dead"
+
+
+class EffectState(StrEnum):
+    """The life of an effect that may safely be done twice."""
+
+    READY = "ready"
+    DONE = "done"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+class SendFlag(IntFlag):
+    """Marks on a send that no state tells."""
+
+    TEST = 1  # by hand: no statistics
+    SILENT = 2  # accepted, and nothing was heard in time
+    OPENED = 4
+    CLICKED = 8
+    RESENT = 16  # sent again after an unknown outcome
+
+
+@dataclass(frozen=True, slots=True)
+class WantSend:
+    """
+    A decision to email the person: not yet asked of any rule that may forbid it.
+
+    ``to`` and ``data`` are the action's own; they are resolved when the send has its id.
+    """
+
+    rule: str
+    email: str
+    to: Compiled | None = None
+    data: Compiled | None = None
+    template: str | None = None
+    step: str = ""
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantCall:
+    """
+    A decision to write to the person's Segment profile.
+
+    ``call`` is "track" (``name`` is the event, ``fields`` its properties), "identify" (``fields``
+    are traits) or "audience" (``name`` is its key, ``fields`` say ``member``).
+    """
+
+    rule: str
+    call: str
+    name: str | None
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class WantSuppression:
+    """
+    A decision to opt the person's address out of, or into, *scope*.
+
+    ``rule`` names the route or the ``[suppression]`` condition that decided.
+    """
+
+    rule: str
+    scope: str
+    suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """An action of the configuration that this version does not carry out: said, never hidden."""
+
+    rule: str
+    action: str
+
+
+Wish: TypeAlias = WantSend | WantCall | WantSuppression | NotRun
+
+
+@dataclass(frozen=True, slots=True)
+class NewSend:
+    """A send to reserve: unique on (origin, rule, step)."""
+
+    id: int
+    origin: int
+    rule: str
+    step: str
+    variant: str | None
+    version: str
+    event: int
+    person: int
+    user: str
+    email: str
+    kind: EmailClass
+    template: str | None
+    address: str | None
+    group_id: int | None
+    state: str
+    reason: str | None
+    reserved_at: int
+    due_at: int
+    expires_at: int
+    data: bytes
+    tag: int
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewEffect:
+    """An effect to do: leaves in order within (dest, lane)."""
+
+    dest: Dest
+    kind: str
+    lane: int
+    payload: bytes
+    event: int | None
+    rule: str | None
+    person: int | None
+    made_at: int
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An effect claimed."""
+
+    id: int
+    kind: str
+    lane: int
+    due_at: int
+    attempt: int
+    event: int | None
+    person: int | None
+    made_at: int
+    payload: bytes
+
+
+@dataclass(slots=True)
+class SendRow:
+    """One row of the ledger, as the store has it. Times are unix ms."""
+
+    id: int
+    tag: int
+    origin: int
+    rule: str
+    step: str
+    variant: str | None
+    version: str
+    event: int | None
+    person: int
+    user: str
+    email: str
+    kind: str
+    template: str | None
+    address: str | None
+    group_id: int | None
+    state: str
+    reason: str | None
+    mail: str | None
+    attempt: int
+    reserved_at: int
+    due_at: int
+    expires_at: int
+    in_flight_at: int | None
+    accepted_at: int | None
+    delivered_at: int | None
+    last_event_at: int | None
+    message_id: str | None
+    lane: int | None
+    head: int
+    unknown_due: int | None
+    silent_due: int | None
+    flags: int
+
+    @property
+    def key(self) -> str:
+        """The id shown to people and sent as ``homing_send``."""
+        return send_key(self.id, self.tag)
+
+
+@dataclass(slots=True)
+class ClaimedSend:
+    """A send whose intent is on disk: its first byte may leave."""
+
+    row: SendRow
+    data: bytes
+    bypass: bool = False
+
+
+def send_key(number: int, tag: int) -> str:
+    """
+    The text form of a send's id.
+
+    The tag is random per send: an event for a send of another store, or of a time before a
+    restore, does not match by accident.
+    """
+    return f"{number}-{tag:010x}"
+
+
+def send_number(key: str) -> tuple[int, int] | None:
+    """The number and tag of a send's text id; None if it is not one of ours."""
+    number, _, tag = key.partition("-")
+    if not (number.isascii() and number.isdigit() and len(number) < 19 and len(tag) == 10):
+        return None
+    try:
+        return int(number), int(tag, 16)
+    except ValueError:
+        return None

@@ -1,0 +1,5 @@
+"""Every error we raise on purpose says whose fault it is; this is the root of them."""
+
+
+class HomingError(Exception):
+    """Something went wrong that Homing knows how to name."""

@@ -1,0 +1,73 @@
+"""What happened, in our words: one shape for Segment's events and for SendGrid's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+SEGMENT_TYPES: Final = frozenset(
+    {"identify", "track", "page", "screen", "group", "alias", "delete"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """
+    One event as decisions see it.
+
+    ``data`` is the root of expressions: Segment's event, or a SendGrid event in the shape of the
+    track call it is written home as. ``at_ms`` is when it happened, ``received_ms`` when we
+    stored it. ``engagement`` is true of SendGrid's.
+    """
+
+    id: int
+    data: Mapping[str, Any]
+    at_ms: int
+    received_ms: int
+    engagement: bool = False
+
+    @property
+    def type(self) -> str:
+        """``track``, ``identify``, …"""
+        return str(self.data.get("type", ""))
+
+    @property
+    def name(self) -> str | None:
+        """The event's name; None unless it is a track event with one."""
+        name = self.data.get("event")
+        return name if isinstance(name, str) else None
+
+
+def time_ms(text: object) -> int | None:
+    """
+    Unix milliseconds of an ISO-8601 time; None if it is none.
+
+    A time without a zone is read as UTC, as Segment's API does.
+    """
+    if not isinstance(text, str) or len(text) > 40:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=UTC)
+        return int(at.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def event_time_ms(data: Mapping[str, Any], received_ms: int) -> int:
+    """When a Segment event happened: its ``timestamp``, else when we received it."""
+    at = time_ms(data.get("timestamp"))
+    return received_ms if at is None else at
+
+
+def unusable_reason(data: Mapping[str, Any]) -> str | None:
+    """Why an authentic JSON object is no Segment event; None if it is one."""
+    kind = data.get("type")
+    if not isinstance(kind, str) or not kind:
+        return "no type: expected a Segment event with a `type`"
+    if kind not in SEGMENT_TYPES:
+        return f"unknown type {kind[:40]!r}: expected one of {', '.join(sorted(SEGMENT_TYPES))}"
+    return None

@@ -1,0 +1,111 @@
+"""Numbers as people write them, and as JavaScript prints them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from decimal import Decimal
+
+MAX_NUMBER_TEXT = 100
+"""Characters a number written as text may have; longer text is no number."""
+
+_MIN_INT, _MAX_INT = -(2**63), 2**64 - 1  # what JSON writers of this project can carry
+
+_NUMBER = re.compile(
+    r"""
+    (?P<sign>[+-]?)
+    (?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)
+    (?P<fraction>\.[0-9]*)?
+    (?P<exponent>[eE][+-]?[0-9]+)?
+    """,
+    re.VERBOSE,
+)
+
+
+def read_number(value: object) -> int | float | None:
+    """
+    Read a number, or text that is one: ``"$55.34"`` is 55.34, ``"1,234"`` is 1234.
+
+    Text may have one currency sign (Unicode category Sc) before or after the digits, a sign
+    before or after that, thousands commas in the right places, a decimal point and an exponent.
+    Text without point and exponent is an int; other text the nearest float.
+
+    Returns:
+        A finite number; None for all else: booleans, ``"1.234,50"``, ``"1,5"``, ``"USD 5"``,
+        ``"NaN"``, blank text, text longer than `MAX_NUMBER_TEXT`.
+    """
+    kind = type(value)
+    if kind is int:
+        return value  # type: ignore[return-value]  # the exact type was just asked
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type,return-value]
+    if isinstance(value, str) and len(value) <= MAX_NUMBER_TEXT:
+        return _read_text(value)
+    return None
+
+
+def number_text(number: float) -> str:
+    """
+    Print *number* as JavaScript's ``String(number)`` does: 5.0 is ``5``, 1e21 is ``1e+21``.
+
+    An int below 1e21 is printed to its last digit, where JavaScript would have rounded it to a
+    double while reading: an order number of 19 digits stays itself.
+
+    Source: ECMA-262, Number::toString.
+    """
+    if isinstance(number, int):
+        if -(10**21) < number < 10**21:
+            return str(int(number))
+        number = _as_float(number)
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    return _finite_text(number)
+
+
+def _read_text(text: str) -> int | float | None:
+    match = _NUMBER.fullmatch(_without_currency(text.strip()))
+    if match is None or not _has_digits(match):
+        return None
+    digits = match[0].replace(",", "")
+    if match["fraction"] is None and match["exponent"] is None:
+        whole = int(digits)
+        if _MIN_INT <= whole <= _MAX_INT:
+            return whole
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _has_digits(match: re.Match[str]) -> bool:
+    return bool(match["whole"]) or len(match["fraction"] or "") > 1
+
+
+def _without_currency(text: str) -> str:
+    """Take one currency sign away: ``$5``, ``-$5``, ``$-5``, ``5 €`` and ``$ 5`` are all numbers."""
+    sign, rest = (text[0], text[1:].lstrip()) if text[:1] in {"+", "-"} else ("", text)
+    if rest and _is_currency(rest[0]):
+        return sign + rest[1:].lstrip()
+    if rest and _is_currency(rest[-1]):
+        return sign + rest[:-1].rstrip()
+    return text
+
+
+def _is_currency(char: str) -> bool:
+    return char == "$" or unicodedata.category(char) == "Sc"
+
+
+def _as_float(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _finite_text(number: float) -> str:
+    text = repr(number)
+    if "e" not in text:
+        return "0" if number == 0 else text.removesuffix(".0")
+    if 1e-6 <= abs(number) < 1e21:
+        return format(Decimal(text), "f")
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent):+d}"

@@ -1,0 +1,250 @@
+"""
+Who it happened to: identities, traits, the small indexes of ``did()`` and audiences.
+
+A person is found by ``userId``, else ``anonymousId``, else email (lower-cased). Traits come from
+``identify`` and ``context.traits``; per key the last event time wins and ``null`` clears.
+Source: Segment docs, "Spec: Common", "Spec: Identify"; audiences: "Using Engage data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from homing.core.fql import Did
+
+PARTITIONS = 256
+
+
+class IdKind(IntEnum):
+    """How a person can be known, strongest first."""
+
+    USER = 1
+    ANONYMOUS = 2
+    EMAIL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One name of a person."""
+
+    kind: IdKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """
+    What is known of one person. Never mutated: changes make a new one.
+
+    ``trait_at`` holds, per trait key, the event time (ms) that last wrote it, also of cleared
+    keys. ``did`` holds the times (ms, ascending) of the newest matching events per ``did()`` key.
+    ``audiences`` maps a key to (member, event time). ``merged`` are ids this person absorbed.
+    """
+
+    id: int
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    email: str | None = None
+    traits: Mapping[str, object] = field(default_factory=dict)
+    trait_at: Mapping[str, int] = field(default_factory=dict)
+    did: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    audiences: Mapping[str, tuple[bool, int]] = field(default_factory=dict)
+    zone: str | None = None
+    merged: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name we show for the person: userId, else anonymousId, else address."""
+        return self.user_id or self.anonymous_id or self.email or f"person {self.id}"
+
+
+def partition_of(identity: Identity) -> int:
+    """Which of `PARTITIONS` a person belongs to, from the first identity they were known by."""
+    digest = blake2b(f"{identity.kind}:{identity.value}".encode(), digest_size=2).digest()
+    return int.from_bytes(digest) % PARTITIONS
+
+
+def identities_of(event: Mapping[str, Any]) -> tuple[Identity, ...]:
+    """
+    The names under which an event's person is known, strongest first.
+
+    Only non-empty strings count, as Segment requires of ids. An address is read from
+    ``traits.email``, then ``context.traits.email``, then, of an event without any id,
+    ``properties.email`` (an address among the properties of somebody known may be another's).
+    """
+    found: list[Identity] = []
+    user, anonymous = event.get("userId"), event.get("anonymousId")
+    if isinstance(user, str) and user:
+        found.append(Identity(IdKind.USER, user))
+    if isinstance(anonymous, str) and anonymous:
+        found.append(Identity(IdKind.ANONYMOUS, anonymous))
+    email = traits_email(event)
+    if email is None and not found:
+        email = email_in(event.get("properties"))
+    if email is not None:
+        found.append(Identity(IdKind.EMAIL, email))
+    return tuple(found)
+
+
+def traits_email(event: Mapping[str, Any]) -> str | None:
+    """The lower-cased address in an event's traits, else in its ``context.traits``."""
+    context = event.get("context")
+    inner = context.get("traits") if isinstance(context, dict) else None
+    return email_in(event.get("traits")) or email_in(inner)
+
+
+def email_in(fields: object) -> str | None:
+    """The lower-cased, stripped ``email`` of an object; None if it has none that is text."""
+    email = fields.get("email") if isinstance(fields, dict) else None
+    if isinstance(email, str) and "@" in email:
+        return email.strip().lower()
+    return None
+
+
+def with_identities(person: Person, identities: Iterable[Identity]) -> Person:
+    """The person with names filled in where they had none; an address moves with the newest."""
+    changes: dict[str, Any] = {}
+    for identity in identities:
+        match identity.kind:
+            case IdKind.USER if person.user_id is None:
+                changes["user_id"] = identity.value
+            case IdKind.ANONYMOUS if person.anonymous_id is None:
+                changes["anonymous_id"] = identity.value
+            case IdKind.EMAIL if person.email != identity.value:
+                changes["email"] = identity.value
+            case _:
+                pass
+    return replace(person, **changes) if changes else person
+
+
+def traits_in(event: Mapping[str, Any]) -> Mapping[str, object]:
+    """The traits an event carries: ``context.traits`` under the ``traits`` of an identify."""
+    context = event.get("context")
+    inner = context.get("traits") if isinstance(context, dict) else None
+    own = event.get("traits") if event.get("type") == "identify" else None
+    if not isinstance(own, dict):
+        return inner if isinstance(inner, dict) else {}
+    return {**inner, **own} if isinstance(inner, dict) else own
+
+
+def with_traits(person: Person, traits: Mapping[str, object], at_ms: int) -> Person:
+    """The person with *traits* written at *at_ms*: newest event time wins, null clears."""
+    changed = {
+        key: value for key, value in traits.items() if at_ms >= person.trait_at.get(key, at_ms)
+    }
+    if not changed:
+        return person
+    kept = {**person.traits, **changed}
+    for key, value in changed.items():
+        if value is None:
+            del kept[key]
+    # also of an unchanged value: an older event that comes later must not win
+    times = {**person.trait_at, **dict.fromkeys(changed, at_ms)}
+    return replace(person, traits=kept, trait_at=times)
+
+
+def with_zone(person: Person, event: Mapping[str, Any]) -> Person:
+    """The person with the last ``context.timezone`` seen."""
+    context = event.get("context")
+    zone = context.get("timezone") if isinstance(context, dict) else None
+    if isinstance(zone, str) and zone and zone != person.zone:
+        return replace(person, zone=zone)
+    return person
+
+
+def did_key(did: Did) -> str:
+    """The name under which the times of one distinct ``did()`` are kept."""
+    within = "" if did.within_s is None else f"{did.within_s:g}"
+    condition = "" if did.condition is None else did.condition.text
+    return f"{did.event}\x1f{did.at_least}\x1f{within}\x1f{condition}"
+
+
+def with_did(person: Person, key: str, at_ms: int, *, keep: int) -> Person:
+    """The person with one more matching event, the newest *keep* of them kept in order of time."""
+    times = person.did.get(key, ())
+    newest = tuple(sorted((*times, at_ms))[-keep:])
+    return person if newest == times else replace(person, did={**person.did, key: newest})
+
+
+def did_count(person: Person, did: Did, *, at_ms: int, key: str | None = None) -> int:
+    """How many kept events lie in the window that ends, inclusive, at *at_ms*."""
+    times = person.did.get(key or did_key(did), ())
+    start = float("-inf") if did.within_s is None else at_ms - did.within_s * 1000
+    return sum(1 for time in times if start <= time <= at_ms)
+
+
+def audience_change(event: Mapping[str, Any]) -> tuple[str, bool] | None:
+    """
+    The audience membership an Engage payload states: (key, member).
+
+    The class must be ``audience`` or ``journey_step`` and the value under the computation key a
+    strict boolean; for keys that start ``j_o_`` the texts "true" and "false" count too.
+
+    Source: github segmentio/action-destinations, ``core/src/audience-membership.ts``.
+    """
+    context = event.get("context")
+    personas = context.get("personas") if isinstance(context, dict) else None
+    if not isinstance(personas, dict):
+        return None
+    key = personas.get("computation_key")
+    if personas.get("computation_class") not in ("audience", "journey_step"):
+        return None
+    if not isinstance(key, str) or not key:
+        return None
+    member = _member(event, key)
+    return None if member is None else (key, member)
+
+
+def _member(event: Mapping[str, Any], key: str) -> bool | None:
+    fields = event.get("traits" if event.get("type") == "identify" else "properties")
+    if not isinstance(fields, dict):
+        return None
+    value = fields.get(key, fields.get(fields.get("audience_key", key)))
+    if key.startswith("j_o_") and value in ("true", "false"):
+        return value == "true"
+    return value if isinstance(value, bool) else None
+
+
+def with_audience(person: Person, key: str, at_ms: int, *, member: bool) -> Person:
+    """The person in or out of an audience; the newest event time wins."""
+    known = person.audiences.get(key)
+    if known is not None and (known[1] > at_ms or known == (member, at_ms)):
+        return person
+    return replace(person, audiences={**person.audiences, key: (member, at_ms)})
+
+
+def merge(winner: Person, loser: Person) -> Person:
+    """
+    One person out of two: the winner's names and traits stay, the loser fills the gaps.
+
+    ``did()`` times are united, audiences by newest time.
+    """
+    did = {
+        key: tuple(sorted({*winner.did.get(key, ()), *loser.did.get(key, ())}))
+        for key in {**winner.did, **loser.did}
+    }
+    # a trait the winner cleared stays cleared
+    traits = {k: v for k, v in loser.traits.items() if k not in winner.trait_at}
+    audiences = dict(loser.audiences)
+    for key, known in winner.audiences.items():
+        if key not in audiences or audiences[key][1] <= known[1]:
+            audiences[key] = known
+    return replace(
+        winner,
+        user_id=winner.user_id or loser.user_id,
+        anonymous_id=winner.anonymous_id or loser.anonymous_id,
+        email=winner.email or loser.email,
+        traits={**traits, **winner.traits},
+        trait_at={**loser.trait_at, **winner.trait_at},
+        did=did,
+        audiences=audiences,
+        zone=winner.zone or loser.zone,
+        merged=(*winner.merged, loser.id, *loser.merged),
+    )

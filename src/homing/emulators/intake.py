@@ -1,0 +1,95 @@
+"""What both APIs do with a request before their own rules: record it, play its fault."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from homing.emulators.clock import Clock
+from homing.emulators.faults import Answer, FaultPlan
+from homing.emulators.ledger import Ledger, RecordedRequest
+from homing.emulators.misbehaviour import Misbehaviour, NoAnswer, response_of
+from homing.emulators.waiting import Changes
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: The recorded request of the aiohttp request at hand.
+RECORDED = "homing_recorded"
+
+
+@dataclass(slots=True)
+class Intake:
+    """
+    The way in of one API.
+
+    Args:
+        is_api: Tells by the path whether a request is for the API (recorded,
+            faulty) or for a page of the emulator's own.
+
+        down: The answer to everything while the API is down; None is up.
+
+        too_large: Answers a body over the server's limit.
+    """
+
+    ledger: Ledger
+    faults: FaultPlan
+    misbehaviour: Misbehaviour
+    changes: Changes
+    clock: Clock
+    is_api: Callable[[str], bool]
+    too_large: Answer
+    down: Answer | None = None
+
+    async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Record one request, play what befalls it, and record the answer."""
+        if not self.is_api(request.path):
+            return await handler(request)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return response_of(self.too_large)
+        recorded = self._record(request, body)
+        response = await self._answer(recorded, request, handler)
+        if not isinstance(response, NoAnswer):
+            _record_answer(recorded, response)
+        self.changes.notify()
+        return response
+
+    def _record(self, request: web.Request, body: bytes) -> RecordedRequest:
+        recorded = RecordedRequest(
+            self.ledger.next_sequence(),
+            self.clock(),
+            request.method,
+            request.raw_path,
+            request.headers,
+            body,
+        )
+        self.ledger.add(recorded)
+        request[RECORDED] = recorded
+        self.changes.notify()
+        return recorded
+
+    async def _answer(
+        self, recorded: RecordedRequest, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        if self.down is not None:
+            recorded.fault = "down"
+            return response_of(self.down)
+        fault = self.faults.next_fault(recorded)
+        if fault is None or not self.misbehaviour.may_play(fault, request.path):
+            return await handler(request)
+        recorded.fault = fault if isinstance(fault, str) else str(fault.status)
+
+        async def work() -> web.StreamResponse:
+            return await handler(request)
+
+        return await self.misbehaviour.play(fault, request, work)
+
+
+def _record_answer(recorded: RecordedRequest, response: web.StreamResponse) -> None:
+    recorded.status = response.status
+    recorded.answer_headers = CIMultiDictProxy(response.headers)
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        recorded.answer_body = response.body

@@ -1,0 +1,407 @@
+"""
+What the stages need of the world, as Protocols; ``homing.adapters`` answers them.
+
+Two stores: the *log* of raw requests and the *state*. A state transaction is a plain function of
+a `Tx`: ``await store.write(fn)`` runs it, groups it with others into one commit, and returns its
+result once that commit is durable. All times are unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from homing.core.effects import (
+        Dest,
+        Effect,
+        EventState,
+        NewEffect,
+        NewSend,
+        SendRow,
+    )
+    from homing.core.people import Identity, Person
+    from homing.core.suppression import Record
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The only source of time and chance of the stages."""
+
+    def now_ms(self) -> int:
+        """Wall clock, unix milliseconds."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never jump."""
+
+    def chance(self) -> float:
+        """A random number in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One webhook's raw bytes in the log; ``source`` is "segment/web", "sendgrid/default", …"""
+
+    seq: int
+    received_ms: int
+    source: str
+    body: bytes
+
+
+class LogWriter(Protocol):
+    """The receiver's side of the log: the one writer."""
+
+    async def append(self, source: str, body: bytes, received_ms: int) -> int:
+        """
+        Append a request; returns its number once it is durable.
+
+        Raises:
+            LogFull: The queue of uncommitted requests is at its bound, or the disk is full.
+        """
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete requests received before *before_ms*, some at a time; the newest one stays."""
+
+    async def rewrite(self, bodies: Mapping[int, bytes]) -> None:
+        """Replace bodies by number: what erasure leaves of them."""
+
+
+class LogReader(Protocol):
+    """The worker's side of the log."""
+
+    def head(self) -> int:
+        """The number of the newest durable request; 0 of an empty log."""
+
+    def after(self, seq: int, *, limit: int, max_bytes: int) -> list[Request]:
+        """The next requests in order, at least one if there is one, up to either bound."""
+
+    def request(self, seq: int) -> Request | None:
+        """One request; None if retention took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far the log is evaluated: before element *item* of *request*; the next event's id."""
+
+    request: int
+    item: int
+    next_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event taken in; its bytes stay in the log, element *item* of *request*."""
+
+    id: int
+    request: int
+    item: int
+    source: str
+    type: str | None
+    name: str | None
+    message_id: str | None
+    person: int | None
+    send: int | None
+    at: int
+    received_at: int
+    state: EventState
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An id taken in before: by which event, with which body (8-byte hash)."""
+
+    event: int
+    body: int
+
+
+class Events(Protocol):
+    """The log's events as rows, and the ids already taken in."""
+
+    def cursor(self) -> Cursor:
+        """How far evaluation came."""
+
+    def move_cursor(self, cursor: Cursor) -> None:
+        """Evaluated once: committed with what the evaluation changed."""
+
+    def add(self, row: EventRow) -> None:
+        """Keep an event, and its place in its person's history."""
+
+    def seen(self, key: int) -> Seen | None:
+        """Whether an id (signed 8-byte hash) was taken in within the dedupe window."""
+
+    def remember(self, key: int, *, body: int, event: int, at: int) -> None:
+        """Take an id in."""
+
+    def forget_seen(self, before_ms: int) -> int:
+        """Drop ids whose whole generation is older; returns how many generations went."""
+
+    def get(self, number: int) -> EventRow | None:
+        """One event by number."""
+
+    def of_person(self, people: Sequence[int], *, limit: int) -> list[EventRow]:
+        """The newest events of a person (all ids it goes by), newest first."""
+
+    def newest(self, *, state: EventState | None, before: int | None, limit: int) -> list[EventRow]:
+        """Events, newest first."""
+
+    def set_state(self, number: int, state: EventState, reason: str | None) -> None:
+        """What a person decided of an event."""
+
+    def prune(self, before_ms: int, *, limit: int) -> int:
+        """Delete the oldest events received before; returns how many went."""
+
+
+class People(Protocol):
+    """Persons and their names."""
+
+    def find(self, identity: Identity) -> int | None:
+        """Who goes by that name."""
+
+    def get(self, number: int) -> Person | None:
+        """One person."""
+
+    def add(self, identities: Sequence[Identity]) -> Person:
+        """A new person who goes by these names."""
+
+    def save(self, person: Person) -> None:
+        """Write a changed person."""
+
+    def link(self, identity: Identity, person: int) -> None:
+        """Let a name lead to *person*."""
+
+    def merge(self, loser: int, winner: Person) -> None:
+        """Save the winner; names, open sends and open effects of the loser become theirs."""
+
+    def identities(self, person: int) -> list[Identity]:
+        """All names of a person."""
+
+    def newest(self, *, before: int | None, limit: int) -> list[Person]:
+        """Persons, newest first."""
+
+    def delete(self, people: Sequence[int], *, last_event: int) -> None:
+        """Delete persons, their names, their histories and what was to be done for them."""
+
+
+class Suppressions(Protocol):
+    """Who may not be mailed, by address and scope."""
+
+    def of(self, address: str) -> tuple[Record, ...]:
+        """All records of an address."""
+
+    def save(self, address: str, record: Record) -> None:
+        """Write one."""
+
+    def hide(self, address: str) -> None:
+        """Keep the records of an erased person under the keyed hash alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one attempt of a send came to; ``outcome`` is one word, ``detail`` for people."""
+
+    number: int
+    at: int
+    outcome: str
+    detail: str
+
+
+class Sends(Protocol):
+    """The ledger. A *lane* is an integer; None is no lane."""
+
+    def next_id(self) -> int:
+        """The id the next send gets."""
+
+    def reserve(self, send: NewSend, *, lane: int | None) -> bool:
+        """Add a send; False when this (origin, rule, step) was reserved before."""
+
+    def claimable(self, *, now: int, limit: int) -> list[SendRow]:
+        """Heads of lanes that are due, oldest first."""
+
+    def next_due(self) -> int | None:
+        """When the next head of a lane falls due."""
+
+    def data(self, number: int) -> bytes:
+        """The template data of a send, JSON; ``{}`` once retention took it."""
+
+    def intend(self, number: int, *, now: int) -> None:
+        """Mark as in flight, one more attempt."""
+
+    def accept(self, row: SendRow, *, now: int, message_id: str | None, silent_due: int) -> None:
+        """SendGrid took it: the lane goes on."""
+
+    def save(self, row: SendRow) -> None:
+        """Write the columns of a row that may change; a lane left is handed on."""
+
+    def rejoin(self, row: SendRow, *, lane: int) -> None:
+        """Put a send that left its lane at the lane's end of what is open."""
+
+    def get(self, number: int) -> SendRow | None:
+        """One send."""
+
+    def by_trace(self, key: int, *, limit: int) -> list[SendRow]:
+        """Sends a traced key (signed 8-byte hash) leads to, newest first."""
+
+    def add_trace(self, key: int, number: int) -> None:
+        """Let a key lead to a send."""
+
+    def in_flight(self) -> list[SendRow]:
+        """Sends with an open intent."""
+
+    def unknown_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Unknown sends whose wait for evidence is over, by the clock of the receiver's health."""
+
+    def silent_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Accepted sends of which nothing was heard in time."""
+
+    def newest(self, *, state: str | None, before: int | None, limit: int) -> list[SendRow]:
+        """Sends, newest first."""
+
+    def open_of_person(self, person: int) -> list[SendRow]:
+        """A person's sends that have not left yet, oldest first."""
+
+    def add_attempt(self, number: int, attempt: Attempt) -> None:
+        """Keep what an attempt came to."""
+
+    def attempts(self, number: int) -> list[Attempt]:
+        """What attempts of a send came to, but for a plain acceptance; oldest first."""
+
+    def erase(self, number: int) -> None:
+        """Strike out who a send went to; that it was sent stays in the books."""
+
+    def prune(self, before_ms: int, *, limit: int) -> int:
+        """Delete the oldest sends reserved before; returns how many went."""
+
+
+class Effects(Protocol):
+    """What is to be done outside and may safely be done twice."""
+
+    def add(self, effect: NewEffect) -> None:
+        """Ask for an effect."""
+
+    def ready(self, dest: Dest, *, after: int, limit: int) -> list[Effect]:
+        """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
+
+    def done(self, numbers: Iterable[int]) -> None:
+        """They are done: their payload goes."""
+
+    def retry(self, number: int, *, due_at: int, counts: bool, reason: str) -> None:
+        """Try again at *due_at*; *counts* says whether it was an attempt."""
+
+    def dead(self, number: int, reason: str) -> None:
+        """It will not be tried again unless a person says so."""
+
+    def revive(self, number: int, *, now: int) -> None:
+        """Try a dead one again."""
+
+    def drop(self, number: int, reason: str) -> None:
+        """A person gave it up."""
+
+    def get(self, number: int) -> Mapping[str, object] | None:
+        """All columns of one effect."""
+
+    def dead_newest(self, *, before: int | None, limit: int) -> Sequence[Mapping[str, object]]:
+        """Dead effects, newest first."""
+
+    def prune(self, before_ms: int, *, limit: int) -> int:
+        """Delete the oldest effects done or given up; returns how many went."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Since when, why and by whom (a person, or "homing") something is paused."""
+
+    at: int
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something a person should look at, until it is cleared."""
+
+    kind: str
+    subject: str
+    text: str
+    first_at: int
+    last_at: int
+    count: int
+
+
+class Books(Protocol):
+    """Counts, settings of the store itself, pauses and alerts."""
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add to a count; written when the transaction's function ends."""
+
+    def counts(self) -> Mapping[str, int]:
+        """All counts by name."""
+
+    def get(self, key: str) -> str | int | bytes | None:
+        """One setting of the store."""
+
+    def set(self, key: str, value: str | int | bytes) -> None:
+        """Write a setting of the store."""
+
+    def pauses(self) -> Mapping[str, Pause]:
+        """What is paused, by destination, or "email/NAME"."""
+
+    def pause(self, name: str, pause: Pause) -> None:
+        """Pause a destination or an email."""
+
+    def resume(self, name: str) -> None:
+        """End a pause."""
+
+    def alert(self, kind: str, subject: str, text: str, *, at: int, n: int = 1) -> None:
+        """Keep an alert until it is cleared; the same one again counts up."""
+
+    def clear_alert(self, kind: str, subject: str) -> None:
+        """Its cause is gone."""
+
+    def alerts(self) -> list[Alert]:
+        """What stands, newest first."""
+
+
+class Tx(Protocol):
+    """What a transaction's function may use."""
+
+    @property
+    def events(self) -> Events:
+        """Events taken in."""
+
+    @property
+    def people(self) -> People:
+        """Persons."""
+
+    @property
+    def sends(self) -> Sends:
+        """The ledger."""
+
+    @property
+    def effects(self) -> Effects:
+        """What is to be done outside."""
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """Who may not be mailed."""
+
+    @property
+    def books(self) -> Books:
+        """Counts, pauses, alerts."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo what the block did, its counts too, if it raises."""
+
+
+class Store(Protocol):
+    """The state."""
+
+    async def write(self, job: Callable[[Tx], T]) -> T:
+        """
+        Run *job* in a transaction, grouped with others; its result, once durable.
+
+        An exception of the job undoes the job alone and is raised here.
+        """
