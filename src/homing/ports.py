@@ -22,8 +22,11 @@ if TYPE_CHECKING:
         NewSend,
         SendRow,
     )
+    from homing.core.mail import Rendered
+    from homing.core.outcomes import Answer
     from homing.core.people import Identity, Person
-    from homing.core.suppression import Record
+    from homing.core.plans import Email
+    from homing.core.suppression import Records, Suppression
 
 T = TypeVar("T")
 
@@ -151,6 +154,9 @@ class Events(Protocol):
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
 
+    def anonymise(self, number: int) -> None:
+        """Let an event tell of nobody."""
+
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete the oldest events received before; returns how many went."""
 
@@ -189,10 +195,10 @@ class People(Protocol):
 class Suppressions(Protocol):
     """Who may not be mailed, by address and scope."""
 
-    def of(self, address: str) -> tuple[Record, ...]:
-        """All records of an address."""
+    def of(self, address: str) -> Records:
+        """All records of an address, by scope."""
 
-    def save(self, address: str, record: Record) -> None:
+    def save(self, address: str, record: Suppression) -> None:
         """Write one."""
 
     def hide(self, address: str) -> None:
@@ -230,8 +236,10 @@ class Sends(Protocol):
     def intend(self, number: int, *, now: int) -> None:
         """Mark as in flight, one more attempt."""
 
-    def accept(self, row: SendRow, *, now: int, message_id: str | None, silent_due: int) -> None:
-        """SendGrid took it: the lane goes on."""
+    def accept(
+        self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
+    ) -> bool:
+        """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
 
     def save(self, row: SendRow) -> None:
         """Write the columns of a row that may change; a lane left is handed on."""
@@ -394,6 +402,25 @@ class Tx(Protocol):
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what the block did, its counts too, if it raises."""
+
+
+class Api(Protocol):
+    """One HTTP API: SendGrid's or Segment's."""
+
+    async def call(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Make one call; whatever goes wrong is told by the answer, never raised."""
+
+
+class Renderer(Protocol):
+    """Renders emails whose templates are ours; off the event loop."""
+
+    async def email(self, email: Email, data: bytes) -> Rendered:
+        """
+        Render an email's subject, HTML and text.
+
+        Raises:
+            HomingError: A template cannot be rendered with this data.
+        """
 
 
 class Store(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BeforeValidator
 
@@ -40,7 +40,7 @@ class Identify(Section):
 
 
 class UpsertContact(Section):
-    """Write the person to SendGrid's Marketing contacts; ``true`` takes the fields of [contacts]."""
+    """Write the person to SendGrid's Marketing contacts; ``true``: the fields of [contacts]."""
 
     expected: ClassVar[str] = "true or a table like { fields = { … } }"
 
@@ -52,6 +52,9 @@ def _named_send(value: object) -> object:
     return {"email": value} if isinstance(value, str) else value
 
 
+NamedSend: TypeAlias = Annotated[Send, BeforeValidator(_named_send)]
+
+
 def _true_as_table(value: object) -> object:
     return {} if value is True else value
 
@@ -59,7 +62,7 @@ def _true_as_table(value: object) -> object:
 class Actions(Section):
     """The actions; at least one is needed where nothing else is done."""
 
-    send: Annotated[Send, BeforeValidator(_named_send)] | None = None
+    send: NamedSend | None = None
     track: Track | None = None
     identify: Identify | None = None
     upsert_contact: Annotated[UpsertContact, BeforeValidator(_true_as_table)] | None = None

@@ -6,7 +6,7 @@ import glob
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +22,9 @@ MAX_FILES = 1_000
 MAX_DEPTH = 64
 
 # A table so named is one thing: its keys may not be spread over files.
-_NAMED = re.compile(r"(?:email|route|journey|list|audience|segment\.source|sendgrid\.webhook)\.[^.]+")
+_NAMED = re.compile(
+    r"(?:email|route|journey|list|audience|segment\.source|sendgrid\.webhook)\.[^.]+"
+)
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -47,26 +49,37 @@ class Document:
     All files of a configuration as one table.
 
     In *values* each text that is a secret reference has become a ``SecretRef`` that knows its key.
+    *problems* are what keeps the files from being one table.
     """
 
     path: Path
     sources: tuple[Source, ...]
     values: Values
-    findings: tuple[Finding, ...] = ()
-    warnings: tuple[Finding, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     def problem(self, finding: Finding) -> Problem:
         """Tell where a finding stands: the file and line of the longest known part of its loc."""
-        for end in range(len(finding.loc), 0, -1):
-            for source in self.sources:
-                line = source.lines.get(finding.loc[:end])
-                if line is not None:
-                    return self._problem(source.path, line, finding)
-        return self._problem(self.path, None, finding)
-
-    def _problem(self, file: Path, line: int | None, finding: Finding) -> Problem:
+        source, line = self._place(finding.loc)
         key = self.key(finding.loc)
-        return Problem(file, key, line, finding.message.replace(KEY, key))
+        return Problem(source.path, key, line, finding.message.replace(KEY, key))
+
+    def file_of(self, loc: Loc) -> Path:
+        """Tell which file sets the value at *loc*."""
+        return self._place(loc)[0].path
+
+    def keys_at(self, loc: Loc) -> tuple[str, ...]:
+        """List the keys of the table at *loc* in the order in which they were written."""
+        table = _reach(self.values, loc)
+        return tuple(table) if isinstance(table, dict) else ()
+
+    def _place(self, loc: Loc) -> tuple[Source, int | None]:
+        for end in range(len(loc), 0, -1):
+            for source in self.sources:
+                line = source.lines.get(loc[:end])
+                if line is not None:
+                    return source, line
+        return self.sources[0], None
 
     def key(self, loc: Loc) -> str:
         """
@@ -99,21 +112,19 @@ def read(path: Path) -> Document:
         ConfigError: A file cannot be read, is no TOML, or is too large or too deep.
     """
     main = _read_source(path)
-    patterns, findings, warnings = _patterns_of(main), [], []
+    warnings: list[Finding] = []
     sources = [main]
-    for pattern in patterns:
+    for pattern in _patterns_of(main):
         found = [file for file in _matches(pattern, path.parent) if not _is_known(file, sources)]
         if not found:
             warnings.append(Finding(("include",), f"`{KEY}` {shown(pattern)} names no file"))
         sources += _read_all(found, limit=MAX_FILES - len(sources))
-    for source in sources[1:]:
-        findings += _nested_include(source)
-    values, duplicates = _merged(sources)
+    values, problems = _merged(sources)
     return Document(
         path,
         tuple(sources),
         {key: _with_references(value, quoted(key)) for key, value in values.items()},
-        (*findings, *duplicates),
+        tuple(problems),
         tuple(warnings),
     )
 
@@ -191,7 +202,7 @@ def _children(value: object) -> Iterator[object]:
 
 
 def _patterns_of(main: Source) -> list[str]:
-    """Take ``include`` out of the main file's values; a wrong one is left for the models to refuse."""
+    """Read ``include``; what is wrong with it is left for the models to say."""
     include = main.values.get("include", [])
     if not isinstance(include, list) or not all(isinstance(entry, str) for entry in include):
         return []
@@ -210,30 +221,28 @@ def _is_known(file: Path, sources: list[Source]) -> bool:
     return any(file.resolve() == source.path.resolve() for source in sources)
 
 
-def _nested_include(source: Source) -> list[Finding]:
-    if "include" not in source.values:
-        return []
-    message = f"`{KEY}` works in the main file only, found in {source.path}"
-    return [Finding(("include",), message)]
-
-
-def _merged(sources: list[Source]) -> tuple[Values, list[Finding]]:
+def _merged(sources: list[Source]) -> tuple[Values, list[Problem]]:
     values: Values = {}
-    findings: list[Finding] = []
+    problems: list[Problem] = []
     for index, source in enumerate(sources):
         for loc in _merge(values, source.values, ()):
-            first = next(s for s in sources[:index] if _reach(s.values, loc) is not None)
-            got = f"it in {first.path} and in {source.path}"
-            findings.append(Finding(loc, expected("set in one file only", got)))
-    return values, findings
+            key = ".".join(map(quoted, loc))
+            first = next(s.path for s in sources[:index] if _reach(s.values, loc) is not None)
+            line = source.lines.get(loc)
+            problems.append(Problem(source.path, key, line, _twice(key, first, source.path)))
+    return values, problems
+
+
+def _twice(key: str, first: Path, second: Path) -> str:
+    if key == "include":
+        return f"`include` works in the main file only: {first}"
+    return expected("set in one file only", f"it in {first} and in {second}").replace(KEY, key)
 
 
 def _merge(into: Values, more: Values, at: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Add *more* to *into*, table by table; yield where both set the same thing."""
     for key, value in more.items():
         here = (*at, key)
-        if here == ("include",) and here[0] in into:
-            continue  # reported by itself
         known = into.get(key)
         if key not in into:
             into[key] = _copied(value)

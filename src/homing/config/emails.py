@@ -24,19 +24,71 @@ from homing.config.values import (
 
 # What SendGrid sets by itself and refuses from us (Mail Send v3, `headers`).
 _TAKEN_HEADERS = frozenset(
-    "x-sg-id x-sg-eid received dkim-signature content-type content-transfer-encoding"
-    " to from subject reply-to cc bcc".split()
+    [
+        "x-sg-id",
+        "x-sg-eid",
+        "received",
+        "dkim-signature",
+        "content-type",
+        "content-transfer-encoding",
+        "to",
+        "from",
+        "subject",
+        "reply-to",
+        "cc",
+        "bcc",
+    ]
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}", re.ASCII)
 
 # Custom args come back at the top level of an event, where SendGrid's own fields win silently.
 TAKEN_ARGS = frozenset(
-    "email event timestamp sg_event_id sg_message_id smtp-id category asm_group_id reason response"
-    " status type bounce_classification attempt ip tls cert_err useragent url url_offset"
-    " sg_machine_open sg_content_type pool send_at domain from date reseller_id singlesend_id"
-    " singlesend_name mc_stats phase_id template_id template_version_id template_hash"
-    " sg_template_id sg_template_name marketing_campaign_id marketing_campaign_name"
-    " marketing_campaign_version marketing_campaign_split_id newsletter post_type sg_user_id".split()
+    [
+        "email",
+        "event",
+        "timestamp",
+        "sg_event_id",
+        "sg_message_id",
+        "smtp-id",
+        "category",
+        "asm_group_id",
+        "reason",
+        "response",
+        "status",
+        "type",
+        "bounce_classification",
+        "attempt",
+        "ip",
+        "tls",
+        "cert_err",
+        "useragent",
+        "url",
+        "url_offset",
+        "sg_machine_open",
+        "sg_content_type",
+        "pool",
+        "send_at",
+        "domain",
+        "from",
+        "date",
+        "reseller_id",
+        "singlesend_id",
+        "singlesend_name",
+        "mc_stats",
+        "phase_id",
+        "template_id",
+        "template_version_id",
+        "template_hash",
+        "sg_template_id",
+        "sg_template_name",
+        "marketing_campaign_id",
+        "marketing_campaign_name",
+        "marketing_campaign_version",
+        "marketing_campaign_split_id",
+        "newsletter",
+        "post_type",
+        "sg_user_id",
+    ]
 )
 MAX_ARGS_BYTES = 9_000
 """SendGrid allows 10,000; the rest is for ``homing_send`` and its kind."""
@@ -115,8 +167,8 @@ class Email(Section):
     ip_pool: Pool | None = None
     tracking: Tracking = Field(default={}, validate_default=True)
     deliver_within: Duration | None = None
-    on_unknown: Annotated[
-        Literal["resend", "park", "drop"], choice("resend", "park", "drop")
-    ] | None = None
+    on_unknown: (
+        Annotated[Literal["resend", "park", "drop"], choice("resend", "park", "drop")] | None
+    ) = None
     consent: Rows[ConsentCategory] = ()
     priority: Priority = 0

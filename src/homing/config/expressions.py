@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from homing.config.secrets import SecretRef
 from homing.config.values import Expect, Unfit
 from homing.core.fql import Condition, FqlError, parse
-from homing.core.mapping import Compiled, MappingError, compile_mapping
 
 
 def _when(value: object) -> Condition:
@@ -19,17 +19,21 @@ def _when(value: object) -> Condition:
         raise Unfit(str(error)) from None
 
 
-def _mapped(value: object) -> Compiled:
+@dataclass(frozen=True, slots=True)
+class RawMapping:
+    """A mapping as the file has it: it is compiled once its place in the file is known."""
+
+    value: object
+
+
+def _mapped(value: object) -> RawMapping:
     if _holds_reference(value):
         msg = "references are read only where a secret is expected"
         raise Unfit(msg)
-    try:
-        return compile_mapping(value)
-    except MappingError as error:
-        raise Unfit(str(error)) from None
+    return RawMapping(value)
 
 
-def _mapped_table(value: object) -> Compiled:
+def _mapped_table(value: object) -> RawMapping:
     if not isinstance(value, dict):
         raise Unfit
     return _mapped(value)
@@ -46,9 +50,8 @@ def _holds_reference(value: object) -> bool:
 
 
 def _path(value: object) -> str:
-    if not isinstance(value, str) or not value.startswith("$."):
+    if not isinstance(value, str) or not value.startswith("$.") or not value.isprintable():
         raise Unfit
-    _mapped(value)
     return value
 
 
@@ -61,9 +64,9 @@ _A_PATH = 'a path like "$.properties.cart_id"'
 When: TypeAlias = Annotated[
     Condition, Expect("""a condition like 'event = "Order Completed"'""", _when)
 ]
-Mapped: TypeAlias = Annotated[Compiled, Expect(f"a value, {_A_PATH} or a directive", _mapped)]
+Mapped: TypeAlias = Annotated[RawMapping, Expect(f"a value, {_A_PATH} or a directive", _mapped)]
 MappedTable: TypeAlias = Annotated[
-    Compiled, Expect('a table of values like { name = "$.traits.name" }', _mapped_table)
+    RawMapping, Expect('a table of values like { name = "$.traits.name" }', _mapped_table)
 ]
 Path: TypeAlias = Annotated[str, Expect(_A_PATH, _path)]
 PathOrFalse: TypeAlias = Annotated[

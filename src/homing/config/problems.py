@@ -50,7 +50,7 @@ class Problem:
 
 
 class ConfigError(HomingError):
-    """The configuration cannot be used: *problems* holds every reason, in the order of the files."""
+    """The configuration cannot be used: *problems* holds every reason, in order of the files."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -73,37 +73,31 @@ def guess(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Write a value as the file has it, shortened; tables, lists and keys of accounts are only named."""
-    match value:
-        case SecretRef():
-            return f"the reference {value.reference}"
-        case str():
-            return _text_shown(value)
-        case bool():
-            return "true" if value else "false"
-        case int() if abs(value) >= 10**SHOWN_CHARACTERS:
-            return "a very large number"
-        case int() | float() | dt.date() | dt.time():
-            return f"{value}"
-        case _:
-            return kind_of(value)
+    """Write a value as the file has it, shortened; of tables and lists say only what they are."""
+    if isinstance(value, SecretRef):
+        return f"the reference {value.reference}"
+    if isinstance(value, str):
+        return _text_shown(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 10**SHOWN_CHARACTERS:
+        return "a very large number"
+    return kind_of(value) if isinstance(value, list | tuple | dict) else f"{value}"
 
 
 def kind_of(value: object) -> str:
     """Name the kind of a TOML value without showing it."""
-    match value:
-        case SecretRef() | str():
-            return "text"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case dt.date() | dt.time():
-            return "a date or time"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "a table"
+    kinds = (kind for types, kind in _KINDS if isinstance(value, types))
+    return next(kinds, "a table")
+
+
+_KINDS = (
+    ((SecretRef, str), "text"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    ((dt.date, dt.time), "a date or time"),
+    ((list, tuple), "a list"),
+)
 
 
 def _text_shown(text: str) -> str:

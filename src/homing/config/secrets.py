@@ -45,7 +45,7 @@ class SecretRef:
 
     @classmethod
     def parse(cls, text: str, *, key: str) -> SecretRef | None:
-        """Read ``${NAME}``, ``${file:/path}`` or ``${credential:name}``; None for any other text."""
+        """Read ``${NAME}``, ``${file:/path}`` or ``${credential:name}``; else None."""
         match = _REFERENCE.fullmatch(text)
         if match is None or match["credential"] in {".", ".."}:
             return None

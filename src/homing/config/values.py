@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import GetCoreSchemaHandler, Strict
+from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from homing.config.problems import guess
@@ -26,7 +26,7 @@ from homing.core.durations import parse_duration
 from homing.core.plans import Address
 
 T = TypeVar("T")
-Rows: TypeAlias = Annotated[tuple[T, ...], Strict(strict=False)]
+Rows: TypeAlias = Annotated[tuple[T, ...], Field(strict=False)]
 """A list of T; TOML's list is taken for the tuple."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,72}", re.ASCII)
@@ -44,7 +44,9 @@ _TEMPLATE = re.compile(
     r"d-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE
 )
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
-_PUBLIC_KEY = re.compile(r"(?:-----BEGIN PUBLIC KEY-----)?[A-Za-z0-9+/=\s]{80,}(?:-----END PUBLIC KEY-----\s*)?")
+_PUBLIC_KEY = re.compile(
+    r"(?:-----BEGIN PUBLIC KEY-----)?[A-Za-z0-9+/=\s]{80,}(?:-----END PUBLIC KEY-----\s*)?"
+)
 
 
 class Unfit(ValueError):
@@ -272,6 +274,11 @@ def _zone(value: object) -> str:
     return found
 
 
+def zone_or_path(value: object) -> str:
+    """Read the name of a time zone, or a path into the event that leads to one."""
+    return value if isinstance(value, str) and value.startswith("$.") else _zone(value)
+
+
 def _secret(value: object) -> SecretRef:
     if not isinstance(value, SecretRef):
         msg = "a secret does not belong in the file" if isinstance(value, str) else ""
@@ -302,12 +309,11 @@ Size = Annotated[int, Expect('a size like "8MiB"', _size)]
 ListenAddress = Annotated[Listen, Expect('an address like "127.0.0.1:8400"', _listen, as_json=str)]
 Url = Annotated[str, Expect('a URL like "https://api.sendgrid.com"', _url)]
 Store = Annotated[
-    StoreUrl, Expect('"sqlite:FILE" or "postgresql://…"', _store_url, as_json=lambda url: url.scheme)
+    StoreUrl,
+    Expect('"sqlite:FILE" or "postgresql://…"', _store_url, as_json=lambda url: url.scheme),
 ]
 EmailAddress = Annotated[Address, Expect('an address like "Acme <hello@acme.example>"', _address)]
-Secret = Annotated[
-    SecretRef, Expect(_AS_REFERENCE, _secret, hidden=True, as_json=_reference_text)
-]
+Secret = Annotated[SecretRef, Expect(_AS_REFERENCE, _secret, hidden=True, as_json=_reference_text)]
 PublicKey = Annotated[
     SecretRef,
     Expect(f"{_AS_REFERENCE}, or a public key", _public_key, hidden=True, as_json=_reference_text),
@@ -318,9 +324,7 @@ AlertUrl = Annotated[
 ]
 
 Name = Annotated[str, text("a name of letters, digits, - and _", longest=73, pattern=NAME)]
-Label = Annotated[
-    str, text("a name without dots", longest=73, pattern=re.compile(r"[^.]+"))
-]
+Label = Annotated[str, text("a name without dots", longest=73, pattern=re.compile(r"[^.]+"))]
 Words = Annotated[str, text("text", longest=1_000)]
 EventName = Annotated[str, text("an event's name", longest=255)]
 AudienceKey = Annotated[str, text("an audience's key", longest=255)]

@@ -214,6 +214,7 @@ class ClaimedSend:
     row: SendRow
     data: bytes
     bypass: bool = False
+    leave_group: bool = False
 
 
 def send_key(number: int, tag: int) -> str:

@@ -3,3 +3,7 @@
 
 class HomingError(Exception):
     """Something went wrong that Homing knows how to name."""
+
+
+class Unavailable(HomingError):
+    """Nothing was kept, and nothing is wrong with what was asked: try again later."""

@@ -57,6 +57,12 @@ def time_ms(text: object) -> int | None:
         return None
 
 
+def iso_time(at_ms: int) -> str:
+    """ISO-8601 in UTC with milliseconds, as Segment writes it."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
 def event_time_ms(data: Mapping[str, Any], received_ms: int) -> int:
     """When a Segment event happened: its ``timestamp``, else when we received it."""
     at = time_ms(data.get("timestamp"))

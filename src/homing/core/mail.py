@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from orjson import Fragment
 from sendgrid.helpers.mail import (
     Asm,
     BypassUnsubscribeManagement,
@@ -50,7 +51,7 @@ class Letter:
 
     to: Address
     args: Mapping[str, str]  # from args_of()
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, object] | Fragment = field(default_factory=dict)  # or encoded: Fragment
     template: str | None = None  # instead of the email's own
     rendered: Rendered | None = None
     bypass_unsubscribes: bool = False
@@ -214,11 +215,12 @@ def _key(entry: Mapping[str, str]) -> str:
     return entry["email"].lower()
 
 
-def _distinct(
-    copies: Sequence[Address], taken: frozenset[str]
-) -> tuple[Mapping[str, str], ...]:
-    entries = {_key(entry): entry for entry in map(_recipient, reversed(copies))}
-    return tuple(entry for key, entry in reversed(entries.items()) if key not in taken)
+def _distinct(copies: Sequence[Address], taken: frozenset[str]) -> tuple[Mapping[str, str], ...]:
+    entries: dict[str, Mapping[str, str]] = {}
+    for entry in map(_recipient, copies):
+        if _key(entry) not in taken:
+            entries.setdefault(_key(entry), entry)
+    return tuple(entries.values())
 
 
 def _copies(letterhead: Letterhead, to: str) -> dict[str, Sequence[Mapping[str, str]]]:

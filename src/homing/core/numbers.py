@@ -81,7 +81,7 @@ def _has_digits(match: re.Match[str]) -> bool:
 
 
 def _without_currency(text: str) -> str:
-    """Take one currency sign away: ``$5``, ``-$5``, ``$-5``, ``5 €`` and ``$ 5`` are all numbers."""
+    """Take one currency sign away: ``$5``, ``-$5``, ``$-5``, ``5 €``, ``$ 5`` are numbers."""
     sign, rest = (text[0], text[1:].lstrip()) if text[:1] in {"+", "-"} else ("", text)
     if rest and _is_currency(rest[0]):
         return sign + rest[1:].lstrip()

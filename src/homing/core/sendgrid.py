@@ -113,6 +113,15 @@ class EmailEvent:
         """Tell whether SendGrid documents this type of event."""
         return self.type in KNOWN_TYPES
 
+    @property
+    def hard_bounce(self) -> bool:
+        """
+        Tell whether the address itself is bad, so that SendGrid puts it on its bounce list.
+
+        ``blocked`` and ``expired`` are about this one mail.
+        """
+        return self.type == "bounce" and self.bounce_type in ("", "bounce")
+
 
 def parse_event(raw: object, received_ms: int = 0) -> EmailEvent:
     """

@@ -1,0 +1,30 @@
+"""
+A SendGrid, a Segment and a shop on loopback, for the sandbox and for anybody's tests.
+
+They know the vendors' published rules and nothing of Homing: a second opinion.
+Each is an async context manager.
+"""
+
+from homing.emulators.faults import Answer, BadFault, FaultPlan, Faults, parse_faults
+from homing.emulators.ledger import Ledger, RecordedRequest
+from homing.emulators.sendgrid.emulator import SendGridEmulator
+from homing.emulators.sendgrid.mail import AcceptedMail, MailContent
+from homing.emulators.sendgrid.outcomes import Outcome
+from homing.emulators.sendgrid.settings import Engagement, Pace, SendGridSettings
+
+__all__ = [
+    "AcceptedMail",
+    "Answer",
+    "BadFault",
+    "Engagement",
+    "FaultPlan",
+    "Faults",
+    "Ledger",
+    "MailContent",
+    "Outcome",
+    "Pace",
+    "RecordedRequest",
+    "SendGridEmulator",
+    "SendGridSettings",
+    "parse_faults",
+]

@@ -47,11 +47,12 @@ class Intake:
         if not self.is_api(request.path):
             return await handler(request)
         try:
-            body = await request.read()
+            recorded = self._record(request, await request.read())
         except web.HTTPRequestEntityTooLarge:
-            return response_of(self.too_large)
-        recorded = self._record(request, body)
-        response = await self._answer(recorded, request, handler)
+            recorded = self._record(request, b"")
+            response: web.StreamResponse = response_of(self.too_large)
+        else:
+            response = await self._answer(recorded, request, handler)
         if not isinstance(response, NoAnswer):
             _record_answer(recorded, response)
         self.changes.notify()
@@ -59,14 +60,14 @@ class Intake:
 
     def _record(self, request: web.Request, body: bytes) -> RecordedRequest:
         recorded = RecordedRequest(
-            self.ledger.next_sequence(),
+            self.ledger.total + 1,
             self.clock(),
             request.method,
             request.raw_path,
             request.headers,
             body,
         )
-        self.ledger.add(recorded)
+        self.ledger.append(recorded, len(body))
         request[RECORDED] = recorded
         self.changes.notify()
         return recorded

@@ -1,6 +1,8 @@
 """Play a fault on one HTTP request, down to the socket."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -71,5 +73,8 @@ def _garbled(request: web.Request) -> NoAnswer:
 
 def _cut(request: web.Request) -> NoAnswer:
     if request.transport is not None:
+        # Lingering for no time makes the close a reset, not an end of file.
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
     return NoAnswer()

@@ -31,7 +31,7 @@ class Channel:
     """
 
     def __init__(self, end: socket.socket) -> None:
-        end.setblocking(False)
+        end.settimeout(0)
         self._end = end
         self._loop: AbstractEventLoop | None = None
         self.dropped = 0
@@ -112,7 +112,7 @@ def channel_ends() -> tuple[socket.socket, socket.socket]:
     """
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     for end in ends:
-        end.setblocking(False)
+        end.settimeout(0)
         # what may be under way before a sender drops; the kernel caps it at wmem_max
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)

@@ -102,7 +102,7 @@ class Parent:
     def __init__(self, fds: Mapping[str, int] | None = None) -> None:
         self._sockets = {name: socket.socket(fileno=fd) for name, fd in (fds or {}).items()}
         for inherited in self._sockets.values():
-            inherited.setblocking(False)
+            inherited.settimeout(0)
             inherited.set_inheritable(False)
         self._status = self._sockets.pop("status", None)
         self._unsent: deque[bytes] = deque(maxlen=_UNSENT)

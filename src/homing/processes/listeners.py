@@ -160,7 +160,7 @@ def adopt(fd: int) -> socket.socket:
         one.close()
         msg = f"expected file descriptor {fd} to be a listening stream socket (Accept=no)"
         raise BadListener(msg)
-    one.setblocking(False)
+    one.settimeout(0)
     one.set_inheritable(False)
     return one
 
@@ -200,7 +200,7 @@ def _bound(one: socket.socket, target: object, address: str) -> socket.socket:
     except OSError as error:
         one.close()
         raise _unavailable(address, error) from error
-    one.setblocking(False)
+    one.settimeout(0)
     return one
 
 

@@ -18,18 +18,19 @@ class Signals:
     def __init__(self, *wanted: signal.Signals) -> None:
         self._wanted = wanted
         self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader.settimeout(0)
+        self._writer.settimeout(0)
 
     def __enter__(self) -> Self:
-        self._wakeup_before = signal.set_wakeup_fd(
-            self._writer.fileno(), warn_on_full_buffer=False
-        )
+        self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._handlers_before = {one: signal.signal(one, _ignore) for one in self._wanted}
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         for one, before in self._handlers_before.items():
             signal.signal(one, signal.SIG_DFL if before is None else before)

@@ -14,7 +14,8 @@ from homing.processes.children import FDS, SUPERVISOR, WORD_BYTES, Word, spelled
 from homing.processes.restarts import Deaths
 
 _WORDS_AT_ONCE: Final = 256
-_NOT_STARTED: Final = 127  # what a shell exits with when there is no such program
+NOT_STARTED: Final = 127
+"""Stands for the exit code of a process that could not be started, as in a shell."""
 
 
 class State(Enum):
@@ -85,7 +86,7 @@ class Child:
             OSError: There is no such program, or no room for a process.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        ours.settimeout(0)
         fds = {name: one.fileno() for name, one in (*sockets.items(), ("status", theirs))}
         named = ",".join(f"{name}={fd}" for name, fd in fds.items())
         with theirs:
@@ -106,7 +107,7 @@ class Child:
 
     def words(self) -> list[tuple[Word, str]]:
         """Read what it said since, in order; what is no word of ours is left out."""
-        heard = []
+        heard: list[tuple[Word, str] | None] = []
         while self._status is not None and len(heard) < _WORDS_AT_ONCE:
             try:
                 message = self._status.recv(WORD_BYTES)

@@ -13,19 +13,34 @@ var homing = (function () {
   for (const name of ["with", "lookup", "log"]) env.unregisterHelper(name);
   env.unregisterDecorator("inline");
 
+  // QuickJS tries a regular expression at every position even when it starts with `^`; the lexer asks
+  // some forty of them for each token, which makes a 50 KB template take a minute. Sticky ones are
+  // tried at the start only and match the same.
+  const { lexer } = env.Parser;
+  lexer.rules = lexer.rules.map((rule) => {
+    const sticky = new RegExp(rule.source, "y");
+    return {
+      [Symbol.match](text) {
+        sticky.lastIndex = 0;
+        return sticky.exec(text);
+      },
+    };
+  });
+
   // ---- helpers -------------------------------------------------------------------------------
 
   const isMissing = (value) => value === undefined || value === null || value === "";
 
-  // 3 equals "3". Beside a boolean, truth is compared: the docs speak of truthiness there.
+  const isTrue = (value) => Boolean(value) && !isEmpty(value);
+  const isBoolean = (value) => typeof value === "boolean" || value === "true" || value === "false";
+
+  // 3 equals "3" and true equals "true"; beside any other value a boolean compares truth, of which
+  // the docs speak there.
   function areEqual(left, right) {
-    if (typeof left === "boolean" || typeof right === "boolean") {
-      return isEmpty(left) || left === 0 ? !right : Boolean(right);
-    }
+    if (isBoolean(left) && isBoolean(right)) return String(left) === String(right);
+    if (typeof left === "boolean" || typeof right === "boolean") return isTrue(left) === isTrue(right);
     return left == right;
   }
-
-  const isTrue = (value) => Boolean(value) && !isEmpty(value);
 
   const asNumber = (value) =>
     typeof value === "number" || (typeof value === "string" && value.trim() !== "") ? Number(value) : NaN;
@@ -102,7 +117,7 @@ var homing = (function () {
 
   // An unquoted -0800 reaches us as the number -800.
   function offsetMinutes(value, options) {
-    if (value === undefined) return 0;
+    if (isMissing(value)) return 0;
     const text = typeof value === "number"
       ? (value < 0 ? "-" : "+") + String(Math.abs(value)).padStart(4, "0")
       : String(value);
@@ -189,7 +204,8 @@ var homing = (function () {
   // One pass over the syntax tree. A scope is the path of the current context from the root:
   // "" at the root, "items[]" in {{#each items}}, null where it cannot be known.
   class Walk {
-    constructor() {
+    constructor(isSubject) {
+      this.isSubject = isSubject;
       this.reads = new Set();
       this.problems = [];
       this.warnings = [];
@@ -216,15 +232,22 @@ var homing = (function () {
     }
 
     mustache(node) {
-      if (!node.escaped) {
-        this.warn(node, `{{{${node.path.original}}}} is not HTML-escaped: only for values you trust`);
-      }
+      this.warnOfEscaping(node, node.path.original);
       const helper = helperOf(node, false);
       if (helper !== null) return this.call(node, helper, false);
       if (isBare(node.path, "date") && !this.names.some((names) => names.date !== undefined)) {
         this.warn(node, "an undocumented helper of SendGrid's hides {{date}}: write {{this.date}}");
       }
       this.read(node.path);
+    }
+
+    // A subject is text, but SendGrid escapes it as HTML.
+    warnOfEscaping(node, name) {
+      if (this.isSubject && node.escaped) {
+        this.warn(node, `' " & in {{${name}}} reach the subject as HTML entities: write {{{${name}}}}`);
+      } else if (!this.isSubject && !node.escaped) {
+        this.warn(node, `{{{${name}}}} is not HTML-escaped: only for values you trust`);
+      }
     }
 
     call(node, helper, isBlock) {
@@ -245,7 +268,8 @@ var homing = (function () {
       const [least, most] = ARITY[helper];
       const given = node.params.length;
       if (given < least || given > most) {
-        const wanted = least === most ? least : `${least} to ${most}`;
+        const range = most === Infinity ? `at least ${least}` : `${least} to ${most}`;
+        const wanted = least === most ? least : range;
         return this.problem(node, `${helper} takes ${wanted} argument${most === 1 ? "" : "s"}, got ${given}`);
       }
       if (isBlock && INLINE.includes(helper)) return this.problem(node, `${helper} is not a block helper`);
@@ -334,8 +358,8 @@ var homing = (function () {
     }
   }
 
-  function walked(ast) {
-    const walk = new Walk();
+  function walked(ast, isSubject) {
+    const walk = new Walk(isSubject);
     walk.program(ast);
     return walk;
   }
@@ -350,9 +374,11 @@ var homing = (function () {
     // A function from data (JSON text) to output. Throws what `problems` would list.
     compile(template, escape, maxOutput) {
       const ast = env.parse(template);
-      const [problem] = walked(ast).problems;
+      const [problem] = walked(ast, false).problems;
       if (problem) throw new Error(`${problem.text} - ${problem.line}:0`);
-      const render = env.compile(ast, { noEscape: !escape });
+      // Not env.compile: that one puts the work off until the first render, and its time limit.
+      const spec = new Function("return " + env.precompile(ast, { noEscape: !escape }));
+      const render = env.template(spec());
       return (data) => {
         const text = render(JSON.parse(data));
         if (text.length > maxOutput) throw new Error(`the output is longer than ${maxOutput} characters`);
@@ -361,8 +387,8 @@ var homing = (function () {
     },
 
     // {reads, problems, warnings} as JSON text.
-    inspect(template) {
-      const { reads, problems, warnings } = walked(env.parse(template));
+    inspect(template, isSubject) {
+      const { reads, problems, warnings } = walked(env.parse(template), isSubject);
       return clean(JSON.stringify({ reads: [...reads], problems, warnings }));
     },
   };

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from homing.core.errors import HomingError
+from homing.core.errors import HomingError, Unavailable
 
 T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
@@ -26,11 +26,11 @@ Done = Callable[[Any, BaseException | None], None]
 MINIMUM_SQLITE = (3, 51, 3)
 
 
-class StoreFull(HomingError):
+class StoreFull(Unavailable):
     """The disk, or the queue before it, is full: nothing was kept, try again later."""
 
 
-class StoreFailed(HomingError):
+class StoreFailed(Unavailable):
     """The disk failed: what is in memory may not be what is on it. Exit and recover at start."""
 
 

@@ -84,6 +84,10 @@ class SqliteEvents:
         """What a person decided of an event."""
         self._db.execute(SQL.set_state, (state, reason, number))
 
+    def anonymise(self, number: int) -> None:
+        """Let an event tell of nobody."""
+        self._db.execute(SQL.anonymise, (number,))
+
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete the oldest events received before; returns how many went."""
         self._db.execute(SQL.prune, (0, limit, before_ms))

@@ -20,6 +20,7 @@ SCHEMA = files(__package__).joinpath("log.sql").read_text()
 
 INSERT = "INSERT INTO request (seq, received_at, source, body) VALUES (?, ?, ?, ?)"
 AFTER = "SELECT seq, received_at, source, body FROM request WHERE seq > ? ORDER BY seq LIMIT ?"
+BODY = "SELECT body FROM request WHERE seq = ?"
 FORGET = (
     "DELETE FROM request WHERE seq IN (SELECT seq FROM request WHERE received_at < ?"
     " AND seq < (SELECT max(seq) FROM request) ORDER BY seq LIMIT ?)"
@@ -49,6 +50,8 @@ class SqliteLog:
 
         on_fatal: See `Writer`.
 
+        on_commit: Told the newest number after each commit.
+
         max_waiting_bytes: Bodies waiting for a commit beyond which `append` refuses.
     """
 
@@ -57,6 +60,7 @@ class SqliteLog:
         path: Path,
         *,
         on_fatal: Callable[[StoreFailed], None],
+        on_commit: Callable[[int], None] = lambda _: None,
         max_waiting_bytes: int = 64 << 20,
         synchronous: str = "FULL",
     ) -> None:
@@ -68,6 +72,7 @@ class SqliteLog:
         self._gathering: _Group | None = None
         self._bytes = 0
         self._max_bytes = max_waiting_bytes
+        self._on_commit = on_commit
 
     @property
     def head(self) -> int:
@@ -103,6 +108,15 @@ class SqliteLog:
 
         return await self._writer.run(job)
 
+    async def body(self, seq: int) -> bytes | None:
+        """One request's body; None if it is gone."""
+
+        def job() -> bytes | None:
+            row = self._db.execute(BODY, (seq,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._writer.run(job)
+
     async def rewrite(self, bodies: Mapping[int, bytes]) -> None:
         """Replace bodies by number: what erasure leaves of them."""
 
@@ -129,6 +143,8 @@ class SqliteLog:
     def _settle(self, group: _Group, _: object, error: BaseException | None) -> None:
         if self._gathering is group:  # refused before it began
             self._gathering = None
+        if error is None:
+            self._on_commit(group.first + len(group.rows) - 1)
         for seq, future in enumerate(group.waiting, group.first):
             if future.done():
                 continue

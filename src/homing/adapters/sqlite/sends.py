@@ -60,10 +60,15 @@ class SqliteSends:
         """Mark as in flight, one more attempt."""
         self._db.execute(SQL.intend, (now, number))
 
-    def accept(self, row: SendRow, *, now: int, message_id: str | None, silent_due: int) -> None:
-        """SendGrid took it: the lane goes on."""
+    def accept(
+        self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
+    ) -> bool:
+        """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
         self._db.execute(SQL.accept, (now, message_id, silent_due, row.id))
+        if not self._db.changes():
+            return False
         self._promote(row.lane)
+        return True
 
     def save(self, row: SendRow) -> None:
         """Write the columns of a row that may change; a lane left is handed on."""

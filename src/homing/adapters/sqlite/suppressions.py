@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from homing.core.suppression import Record
+from homing.core.suppression import Records, Source, Suppression
 
 from homing.adapters.sqlite.sql import load
 
@@ -27,19 +27,19 @@ class SqliteSuppressions:
         self._db = db
         self._key = key
 
-    def of(self, address: str) -> tuple[Record, ...]:
-        """All records of an address."""
+    def of(self, address: str) -> Records:
+        """All records of an address, by scope."""
         rows = self._db.execute(SQL.of, (self._hash(address),))
-        return tuple(
-            Record(scope=scope, active=bool(active), source=source, reason=reason, at_ms=at)
+        return {
+            scope: Suppression(scope, bool(active), at, Source(source), reason)
             for scope, active, source, reason, at in rows
-        )
+        }
 
-    def save(self, address: str, record: Record) -> None:
+    def save(self, address: str, record: Suppression) -> None:
         """Write one."""
         self._db.execute(
             SQL.save,
-            (self._hash(address), record.scope, address.lower(), record.active, record.source,
+            (self._hash(address), record.scope, address.lower(), record.suppressed, record.source,
              record.reason, record.at_ms),
         )  # fmt: skip
 

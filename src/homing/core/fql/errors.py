@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from homing.core.errors import HomingError
+from homing.core.fql.display import columns_of, printable
 
-# Wide enough for a pasted filter, narrow enough for a terminal.
-_WINDOW = 100
+# Longer lines are shown this far on either side of the caret.
+_AROUND = 100
 
 
 class FqlError(HomingError, ValueError):
@@ -29,32 +28,19 @@ class FqlError(HomingError, ValueError):
         self.column = column
 
     def __str__(self) -> str:
-        line, at = _line_around(self.text, self.column)
-        return f"{self.message}\n  {''.join(map(_shown, line))}\n  {_padding(line[:at])}^"
+        before, after = _line_around(self.text, self.column)
+        caret = " " * columns_of(printable(before))
+        return f"{printable(self.message)}\n  {printable(before + after)}\n  {caret}^"
 
 
-def _line_around(text: str, column: int) -> tuple[str, int]:
-    """Return the line that holds *column*, cut to a window, and the column within it."""
-    start = text.rfind("\n", 0, column) + 1
-    end = text.find("\n", column)
-    line = text[start:] if end < 0 else text[start:end]
-    at = column - start
-    if len(line) <= 2 * _WINDOW:
-        return line, at
-    first = max(0, at - _WINDOW)
-    return ("…" if first else "") + line[first : at + _WINDOW], at - first + bool(first)
+def _line_around(text: str, column: int) -> tuple[str, str]:
+    """Return what stands before and behind *column* on its line."""
+    before = text[text.rfind("\n", 0, column) + 1 : column]
+    after = text[column:].partition("\n")[0]
+    if len(before) + len(after) <= 2 * _AROUND:
+        return before, after
+    return _cut(before[::-1])[::-1], _cut(after)
 
 
-def _shown(char: str) -> str:
-    return char if char.isprintable() or char == "\t" else "�"
-
-
-def _padding(before: str) -> str:
-    """Return blanks as wide as *before*, so that the caret stands under the next character."""
-    return "".join("\t" if char == "\t" else " " * _width(char) for char in before)
-
-
-def _width(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+def _cut(text: str) -> str:
+    return text if len(text) <= _AROUND else text[: _AROUND - 1] + "…"

@@ -137,6 +137,12 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def text_literal(node: Node) -> str | None:
+    """Return the text that *node* writes out, in parentheses or not; None if it is none."""
+    node = ungrouped(node)
+    return node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
+
+
 def ungrouped(node: Node) -> Node:
     """Return *node* without the parentheses around it."""
     while isinstance(node, Group):

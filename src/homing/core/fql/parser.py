@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, cast
 from typing import Literal as OneOf
 
 from homing.core.durations import parse_duration
+from homing.core.fql.display import printable
 from homing.core.fql.errors import FqlError
 from homing.core.fql.facts import Did
 from homing.core.fql.functions import FUNCTIONS
@@ -36,6 +37,7 @@ from homing.core.fql.nodes import (
     Operator,
     Path,
     Scalar,
+    text_literal,
 )
 from homing.core.fql.tokens import Kind, Token, segments_of, tokenize
 
@@ -60,6 +62,13 @@ _INSTEAD: Final = {
     "OR": "`or`",
     "IN": "`in`",
     "NOT": "`!`",
+}
+_PAIRS: Final = {
+    ("=", "="): "equality is written `=`",
+    ("!=", "="): "inequality is written `!=`",
+    ("<", ">"): "inequality is written `!=`",
+    ("=", ">"): "at least is written `>=`",
+    ("=", "<"): "at most is written `<=`",
 }
 
 
@@ -95,9 +104,7 @@ def _refuse_long(text: str) -> None:
 class _Parser:
     """One reading of one text."""
 
-    def __init__(
-        self, text: str, tokens: list[Token], inner: Callable[[str], Condition]
-    ) -> None:
+    def __init__(self, text: str, tokens: list[Token], inner: Callable[[str], Condition]) -> None:
         self._text = text
         self._tokens = tokens
         self._inner = inner
@@ -231,8 +238,8 @@ class _Parser:
             raise FqlError(msg, self._text, name.start)
 
     def _audience(self, name: Token, args: tuple[Node, ...]) -> str:
-        key = args[0].value if len(args) == 1 and isinstance(args[0], Literal) else None
-        if not isinstance(key, str) or not key:
+        key = text_literal(args[0]) if len(args) == 1 else None
+        if not key:
             msg = "in_audience() takes the audience's key in quotes"
             raise FqlError(msg, self._text, args[0].start if args else name.start)
         return key
@@ -249,9 +256,10 @@ class _Parser:
         )
 
     def _did_event(self, arg: Node) -> str:
-        if isinstance(arg, Literal) and isinstance(arg.value, str) and arg.value:
-            return arg.value
-        raise FqlError("did() takes the event's name in quotes", self._text, arg.start)
+        event = text_literal(arg)
+        if not event:
+            raise FqlError("did() takes the event's name in quotes", self._text, arg.start)
+        return event
 
     def _did_count(self, arg: Node) -> int:
         count = arg.value if isinstance(arg, Literal) else None
@@ -303,7 +311,7 @@ class _Parser:
     def _unexpected(self, expected: str) -> FqlError:
         token = self._next
         before = self._tokens[self._at - 1] if self._at else None
-        found = f"`{token.text}`" if token.text else "the end"
+        found = f"`{printable(token.text, 40)}`" if token.text else "the end"
         msg = _hint(token, before) or f"expected {expected}, found {found}"
         return FqlError(msg, self._text, token.start)
 
@@ -314,14 +322,9 @@ def _hint(token: Token, before: Token | None) -> str | None:
         return f"`{token.text}` is no operator: write {_INSTEAD[token.text]}"
     if before is None:
         return None
-    pair = before.text + token.text
-    if pair == "==":
-        return "equality is written `=`"
-    if pair in {"<>", "!=="}:
-        return "inequality is written `!=`"
     if before.kind is Kind.PATH and token.text == "[":
         return f"an element of a list is written like `{before.text}.0`"
-    return None
+    return _PAIRS.get((before.text, token.text))
 
 
 def _unknown_function(name: str) -> str:

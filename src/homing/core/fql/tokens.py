@@ -31,10 +31,7 @@ _HINTS: Final = {
     "\\": "nothing follows this backslash",
     '"': "this quote is never closed",
     "'": "this quote is never closed",
-    "“": "use straight quotes",
-    "”": "use straight quotes",
-    "‘": "use straight quotes",
-    "’": "use straight quotes",
+    **dict.fromkeys("\u201c\u201d\u2018\u2019", "use straight quotes"),
 }
 
 

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 _KINDS: dict[type, str] = {
@@ -45,7 +45,7 @@ def member(value: object, segment: str) -> object:
     The documentation is silent on lists; Segment's own evaluator indexes them with a number.
     Missing is None.
     """
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # the check for a Mapping is slow
         return value.get(segment)
     if isinstance(value, list | tuple) and _INDEX.fullmatch(segment):
         index = int(segment)
@@ -56,23 +56,31 @@ def member(value: object, segment: str) -> object:
 def same(left: object, right: object) -> bool:
     """Tell whether two values are of one kind and strictly equal, in lists and objects too."""
     # A stack of our own: a value nested deeper than Python's must not raise.
-    pending = [(left, right)]
+    pending = [iter([(left, right)])]
     while pending:
-        one, other = pending.pop()
-        kind = kind_of(one)
-        if kind != kind_of(other):
+        pair = next(pending[-1], None)
+        if pair is None:
+            pending.pop()
+            continue
+        below = _pairs_below(*pair)
+        if below is None:
             return False
-        if kind == "list":
-            if len(one) != len(other):  # type: ignore[arg-type]  # the kind says list
-                return False
-            pending.extend(zip(one, other, strict=True))  # type: ignore[call-overload]
-        elif isinstance(one, Mapping) and isinstance(other, Mapping):
-            if one.keys() != other.keys():
-                return False
-            pending.extend((value, other[key]) for key, value in one.items())
-        elif one != other:
-            return False
+        if below:
+            pending.append(iter(below))
     return True
+
+
+def _pairs_below(one: object, other: object) -> Iterable[tuple[object, object]] | None:
+    """Return what else must be the same for two values to be; None if they differ already."""
+    kind = kind_of(one)
+    if kind != kind_of(other):
+        return None
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return zip(one, other, strict=True) if len(one) == len(other) else None
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        keys = one.keys()
+        return ((one[key], other[key]) for key in keys) if keys == other.keys() else None
+    return () if one == other else None
 
 
 def text_of(value: object) -> str | None:

@@ -28,6 +28,19 @@ class ApiError:
     help: str | None = None
 
 
+class Refused(Exception):
+    """A request that the API refuses, with the errors it names."""
+
+    def __init__(self, status: int, *errors: ApiError) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.status = status
+        self.errors = errors
+
+    def response(self) -> web.Response:
+        """Answer it."""
+        return refused(self.status, *self.errors)
+
+
 JSON_HEADERS: Final = {"Content-Type": "application/json"}
 
 UNAUTHORIZED: Final = ApiError("authorization required")
@@ -58,6 +71,9 @@ def error_body(errors: Sequence[ApiError]) -> bytes:
     """Encode ``{"errors": [{"message", "field", "help"}]}``."""
     return orjson.dumps({"errors": list(errors)})
 
+
+#: What a load balancer says of an API that is down.
+DOWN: Final = answer(503, ApiError("service unavailable"))
 
 #: What the faults of the API answer without doing the work.
 FAULT_ANSWERS: Final = {

@@ -22,29 +22,41 @@ USER_AGENT: Final = (
 #: What the proxy of a mail program that loads everything in advance says.
 MACHINE_USER_AGENT: Final = "Mozilla/5.0"
 
+#: What an address that cannot exist is listed with.
+UNKNOWN_DOMAIN: Final = "Mail domain mentioned in email address is unknown"
+
 _USER_ID: Final = "32491"
+#: How the id of an event begins once decoded; attempts are numbered.
+_ID_NAMES: Final = {
+    "processed": "processed",
+    "dropped": "drop",
+    "delivered": "delivered-0",
+    "deferred": "deferred-{}",
+    "bounce": "bounce-{}",
+}
 
 
 def processed(mail: AcceptedMail, at: float) -> Event:
     """SendGrid took the mail in hand."""
     scheduled = mail.personalization.send_at or mail.body.send_at or 0
-    return _event(mail, "processed", at, {"send_at": scheduled}, event_id=_told_id("processed", mail))
+    return _sent(mail, at, {"event": "processed", "send_at": scheduled})
 
 
 def dropped(mail: AcceptedMail, at: float, *, reason: str) -> Event:
     """SendGrid never tried."""
-    return _event(mail, "dropped", at, {"reason": reason}, event_id=_told_id("drop", mail))
+    return _sent(mail, at, {"event": "dropped", "reason": reason})
 
 
 def delivered(mail: AcceptedMail, at: float) -> Event:
     """The receiving server took the mail."""
-    extra = {"response": "250 2.0.0 OK", "ip": SENDING_IP, "tls": 1}
-    return _event(mail, "delivered", at, extra, event_id=_told_id("delivered-0", mail))
+    told = {"event": "delivered", "response": "250 2.0.0 OK", "ip": SENDING_IP, "tls": 1}
+    return _sent(mail, at, told)
 
 
 def deferred(mail: AcceptedMail, at: float, *, attempt: int) -> Event:
     """The receiving server asked to come again; `attempt` counts from 0."""
-    extra = {
+    told = {
+        "event": "deferred",
         "response": "451 4.7.1 Please try again later",
         "attempt": str(attempt),
         "domain": mail.to.rpartition("@")[2],
@@ -52,17 +64,18 @@ def deferred(mail: AcceptedMail, at: float, *, attempt: int) -> Event:
         "ip": SENDING_IP,
         "tls": 1,
     }
-    return _event(mail, "deferred", at, extra, event_id=_told_id(f"deferred-{attempt}", mail))
+    return _sent(mail, at, told)
 
 
 def bounce(mail: AcceptedMail, at: float) -> Event:
     """The address does not exist: a hard bounce."""
-    return _event(mail, "bounce", at, _bounced(mail), event_id=_told_id("bounce-0", mail))
+    return _sent(mail, at, _bounced(mail))
 
 
 def blocked(mail: AcceptedMail, at: float) -> Event:
     """The receiving server refused this mail; the address stays good."""
-    extra = {
+    told = {
+        "event": "bounce",
         "reason": "550 5.7.1 Message rejected due to its reputation",
         "status": "5.7.1",
         "type": "blocked",
@@ -70,7 +83,7 @@ def blocked(mail: AcceptedMail, at: float) -> Event:
         "ip": SENDING_IP,
         "tls": 1,
     }
-    return _event(mail, "bounce", at, extra, event_id=_told_id("bounce-0", mail))
+    return _sent(mail, at, told)
 
 
 def late_bounce(mail: AcceptedMail, at: float) -> Event:
@@ -78,7 +91,6 @@ def late_bounce(mail: AcceptedMail, at: float) -> Event:
     return {
         "email": mail.to,
         "timestamp": int(at),
-        "event": "bounce",
         "sg_event_id": random_event_id(),
         "sg_message_id": "",
         **_bounced(mail),
@@ -87,24 +99,26 @@ def late_bounce(mail: AcceptedMail, at: float) -> Event:
 
 def opened(mail: AcceptedMail, at: float, *, machine: bool, user_agent: str = "") -> Event:
     """Somebody, or a machine in advance, loaded the mail's pixel."""
-    extra = {
+    told = {
+        "event": "open",
         "useragent": user_agent or (MACHINE_USER_AGENT if machine else USER_AGENT),
         "ip": RECIPIENT_IP,
         "sg_content_type": "html",
         "sg_machine_open": machine,
     }
-    return _engagement(mail, "open", at, extra)
+    return _engaged(mail, at, told)
 
 
 def clicked(mail: AcceptedMail, at: float, *, url: str, index: int, user_agent: str = "") -> Event:
     """Somebody followed a link; `index` counts the links of the part from 0."""
-    extra = {
+    told = {
+        "event": "click",
         "url": url,
         "url_offset": {"index": index, "type": "html"},
         "useragent": user_agent or USER_AGENT,
         "ip": RECIPIENT_IP,
     }
-    return _engagement(mail, "click", at, extra)
+    return _engaged(mail, at, told)
 
 
 def spamreport(mail: AcceptedMail, at: float) -> Event:
@@ -122,18 +136,21 @@ def spamreport(mail: AcceptedMail, at: float) -> Event:
 
 def unsubscribed(mail: AcceptedMail, at: float) -> Event:
     """Somebody unsubscribed from everything."""
-    return _engagement(mail, "unsubscribe", at, {"ip": RECIPIENT_IP, "useragent": USER_AGENT})
+    told = {"event": "unsubscribe", "ip": RECIPIENT_IP, "useragent": USER_AGENT}
+    return _engaged(mail, at, told)
 
 
 def group_changed(mail: AcceptedMail, at: float, *, group_id: int, leaves: bool) -> Event:
     """Somebody left a group, or came back to it."""
-    extra = {
+    told = {
+        "event": "group_unsubscribe" if leaves else "group_resubscribe",
         "asm_group_id": group_id,
+        "smtp-id": mail.smtp_id,
         "ip": RECIPIENT_IP,
         "useragent": USER_AGENT,
         "url": "https://www.example.com/asm/unsubscribe/",
     }
-    return _engagement(mail, "group_unsubscribe" if leaves else "group_resubscribe", at, extra)
+    return _engaged(mail, at, told)
 
 
 def random_event_id() -> str:
@@ -141,34 +158,35 @@ def random_event_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
-def _told_id(what: str, mail: AcceptedMail) -> str:
-    # Deterministic text, as real ids decode to: a redelivery has the same.
-    text = f"{what}-{_USER_ID}-{mail.message_id}-{mail.index}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _event(mail: AcceptedMail, name: str, at: float, extra: Event, *, event_id: str) -> Event:
-    event: Event = {
-        **mail.custom_args,
-        "email": mail.to,
-        "timestamp": int(at),
-        "smtp-id": mail.smtp_id,
-        "event": name,
-        "sg_event_id": event_id,
-        "sg_message_id": mail.sg_message_id,
-        **extra,
-    }
-    event.update(_category(mail))
+def _sent(mail: AcceptedMail, at: float, told: Event) -> Event:
+    """Complete an event of the way to the recipient; its id is the same on every redelivery."""
+    attempt = told.get("attempt", "0")
+    text = f"{_ID_NAMES[told['event']].format(attempt)}-{_USER_ID}-{mail.message_id}-{mail.index}"
+    event_id = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    event = _core(mail, at, event_id) | {"smtp-id": mail.smtp_id} | told
     if mail.group_id is not None:
         event["asm_group_id"] = mail.group_id
     return event
 
 
-def _engagement(mail: AcceptedMail, name: str, at: float, extra: Event) -> Event:
-    event = _event(mail, name, at, extra, event_id=random_event_id())
-    if "smtp-id" not in mail.custom_args:
-        del event["smtp-id"]
+def _engaged(mail: AcceptedMail, at: float, told: Event) -> Event:
+    """Complete an event of what a recipient did."""
+    event = _core(mail, at, random_event_id()) | told
+    # What a person does to a group names that group; leaving everything names none.
+    if mail.group_id is not None and told["event"] in {"open", "click"}:
+        event["asm_group_id"] = mail.group_id
     return event
+
+
+def _core(mail: AcceptedMail, at: float, event_id: str) -> Event:
+    return {
+        **mail.custom_args,
+        "email": mail.to,
+        "timestamp": int(at),
+        "sg_event_id": event_id,
+        "sg_message_id": mail.sg_message_id,
+        **_category(mail),
+    }
 
 
 def _category(mail: AcceptedMail) -> Event:
@@ -181,6 +199,7 @@ def _category(mail: AcceptedMail) -> Event:
 
 def _bounced(mail: AcceptedMail) -> Event:
     return {
+        "event": "bounce",
         "reason": f"550 5.1.1 <{mail.to}>: Recipient address rejected: User unknown",
         "status": "5.1.1",
         "type": "bounce",

@@ -1,6 +1,6 @@
 """One mail to one recipient, from its acceptance on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,8 @@ class AcceptedMail:
 
         custom_args: Root and personalization merged.
 
+        read: Renders the content if need be, and waits for it.
+
         status: The last event's name; ``accepted`` before the first.
 
         content: Once it was rendered.
@@ -53,9 +55,25 @@ class AcceptedMail:
     body: MailBody
     personalization: Personalization
     custom_args: Mapping[str, str]
+    read: "Callable[[AcceptedMail], MailContent]"
     status: str = "accepted"
     content: MailContent | None = None
     links: list[str] = field(default_factory=list)
+
+    @property
+    def subject(self) -> str:
+        """The subject as the recipient reads it; rendered now if it was not."""
+        return self.read(self).subject
+
+    @property
+    def html(self) -> str:
+        """The HTML as the recipient gets it, but for tracked links and footer."""
+        return self.read(self).html
+
+    @property
+    def text(self) -> str:
+        """The plain text; made from the HTML when none was sent."""
+        return self.read(self).text
 
     @property
     def sender(self) -> Address:
@@ -101,7 +119,13 @@ class AcceptedMail:
 
 
 def mails_of(
-    body: MailBody, message_id: str, *, sequence: int, first_id: int, at: float
+    body: MailBody,
+    message_id: str,
+    *,
+    sequence: int,
+    first_id: int,
+    at: float,
+    read: Callable[[AcceptedMail], MailContent],
 ) -> Iterator[AcceptedMail]:
     """Make one mail of every recipient of a valid body."""
     index = 0
@@ -119,5 +143,6 @@ def mails_of(
                 body=body,
                 personalization=block,
                 custom_args=custom_args,
+                read=read,
             )
             index += 1

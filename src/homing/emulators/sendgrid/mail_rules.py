@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from homing.emulators.sendgrid.errors import HELP, ApiError
+from homing.emulators.sendgrid.errors import HELP, ApiError, Refused
 from homing.emulators.sendgrid.mail_body import MailBody, decode_mail_body
 from homing.emulators.sendgrid.message_rules import message_errors
 from homing.emulators.sendgrid.recipient_rules import (
@@ -20,14 +20,6 @@ from homing.emulators.sendgrid.recipient_rules import (
 MOST_BYTES: Final = 30 * 1024 * 1024
 #: An answer names no more than this many errors, however bad the body.
 MOST_ERRORS: Final = 100
-
-
-class BadMail(Exception):
-    """A body that mail/send refuses with 400."""
-
-    def __init__(self, *errors: ApiError) -> None:
-        super().__init__("; ".join(error.message for error in errors))
-        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +45,14 @@ def read_mail(raw: bytes, known: Known) -> MailBody:
     Decode and check the body of a mail/send.
 
     Raises:
-        BadMail: With what SendGrid would say.
+        Refused: With what SendGrid would say.
 
     Source: `facts` of the API's reference and its page of errors.
     """
     body = _decoded(raw)
     errors = tuple(islice(_errors(body, known), MOST_ERRORS))
     if errors:
-        raise BadMail(*errors)
+        raise Refused(400, *errors)
     return body
 
 
@@ -69,11 +61,11 @@ def _decoded(raw: bytes) -> MailBody:
         return decode_mail_body(raw)
     except msgspec.ValidationError as error:
         # SendGrid says no more than "Bad Request"; where it is, helps who tests.
-        raise BadMail(ApiError("Bad Request", None, str(error))) from None
+        raise Refused(400, ApiError("Bad Request", None, str(error))) from None
     except UnicodeDecodeError:
-        raise BadMail(ApiError("Invalid UTF8 in request.")) from None
+        raise Refused(400, ApiError("Invalid UTF8 in request.")) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadMail(ApiError("Bad Request", None, str(error))) from None
+        raise Refused(400, ApiError("Bad Request", None, str(error))) from None
 
 
 def _errors(body: MailBody, known: Known) -> Iterator[ApiError]:

@@ -60,7 +60,9 @@ def _reply_errors(body: MailBody) -> Iterator[ApiError]:
         return
     if body.reply_to is not None:
         yield ApiError(
-            "Only one of reply_to and reply_to_list may be used.", "reply_to_list", HELP + "reply_to"
+            "Only one of reply_to and reply_to_list may be used.",
+            "reply_to_list",
+            HELP + "reply_to",
         )
     emails = [(address.email or "").lower() for address in body.reply_to_list]
     if len(emails) > MOST_REPLY_TO or len(set(emails)) != len(emails):

@@ -16,8 +16,20 @@ MOST_SUBSTITUTION_BYTES: Final = 10_000
 MOST_AHEAD_S: Final = 72 * 3600
 
 RESERVED_HEADERS: Final = frozenset(
-    "x-sg-id x-sg-eid received dkim-signature content-type content-transfer-encoding"
-    " to from subject reply-to cc bcc".split()
+    {
+        "x-sg-id",
+        "x-sg-eid",
+        "received",
+        "dkim-signature",
+        "content-type",
+        "content-transfer-encoding",
+        "to",
+        "from",
+        "subject",
+        "reply-to",
+        "cc",
+        "bcc",
+    }
 )
 
 _EMAIL: Final = re.compile(
@@ -27,7 +39,7 @@ _EMAIL: Final = re.compile(
 
 
 def is_address(text: str | None) -> bool:
-    """Tell whether SendGrid would take a text for an e-mail address (ASCII, with a dotted domain)."""
+    """Tell whether SendGrid would take a text for an address: ASCII, with a dotted domain."""
     return (
         text is not None
         and len(text) <= 254
@@ -179,9 +191,7 @@ def _size_errors(body: MailBody, block: Personalization, place: str) -> Iterator
         )
 
 
-def _substitution_errors(
-    body: MailBody, block: Personalization, place: str
-) -> Iterator[ApiError]:
+def _substitution_errors(body: MailBody, block: Personalization, place: str) -> Iterator[ApiError]:
     if not block.substitutions:
         return
     topic = HELP + "personalizations.substitutions"

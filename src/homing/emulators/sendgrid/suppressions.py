@@ -7,9 +7,7 @@ from typing import Final, Literal, TypeAlias
 from homing.emulators.clock import Clock
 from homing.emulators.sendgrid.mail import AcceptedMail
 
-ListName: TypeAlias = Literal[
-    "unsubscribes", "bounces", "blocks", "invalid_emails", "spam_reports"
-]
+ListName: TypeAlias = Literal["unsubscribes", "bounces", "blocks", "invalid_emails", "spam_reports"]
 
 #: Lists that stop mail, in the order they are asked: the event's reason, and
 #: which bypass setting lifts it beside ``bypass_list_management``.

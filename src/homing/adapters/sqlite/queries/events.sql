@@ -60,3 +60,6 @@ DELETE FROM seen_filter WHERE first_gen = ?;
 
 -- name: drop_seen
 DELETE FROM seen WHERE gen >= ? AND gen < ?;
+
+-- name: anonymise
+UPDATE event SET person = NULL, message_id = NULL WHERE id = ?;

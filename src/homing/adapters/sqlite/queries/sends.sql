@@ -26,7 +26,7 @@ UPDATE send SET state = 'in_flight', attempt = attempt + 1, in_flight_at = ? WHE
 -- name: accept
 UPDATE send SET state = 'accepted', reason = NULL, accepted_at = ?, message_id = ?, lane = NULL,
     head = 0, unknown_due = NULL, silent_due = ?
-WHERE id = ?;
+WHERE id = ? AND state = 'in_flight';
 
 -- name: lane_of
 SELECT lane FROM send WHERE id = ?;

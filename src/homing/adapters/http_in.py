@@ -1,0 +1,211 @@
+"""
+The public listener: aiohttp's low-level server, with the limits it does not set by itself.
+
+Source of the limits' need: aiohttp has no time-out for a request's headers or body, and
+decompresses before it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from aiohttp import StreamReader, web
+from aiohttp.web_protocol import RequestHandler
+
+from homing.core.errors import Unavailable
+from homing.stages.receive import RETRY_AFTER_S, Answer, Reception
+
+READ_TIMEOUT_S = 10.0
+MAX_CONNECTIONS = 2_048
+MAX_AUDIENCE_BODY = 64 << 10
+
+Take = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
+
+
+class TooLarge(Exception):  # noqa: N818  control flow of this file
+    """The body is over the limit."""
+
+
+class PublicServer(web.Server):
+    """Makes connections that may not take for ever over their headers."""
+
+    def __call__(self) -> RequestHandler[Any]:
+        """Open a connection's protocol."""
+        return _Connection(
+            self,
+            loop=self._loop,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=75.0,
+            lingering_time=2.0,
+        )
+
+
+class _Connection(RequestHandler):  # type: ignore[type-arg]
+    """One connection: its request line and headers must be complete in time."""
+
+    __slots__ = ("_deadline",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._deadline: asyncio.TimerHandle | None = None
+        if self._manager is not None and len(self._manager._connections) > MAX_CONNECTIONS:
+            self.force_close()
+            return
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._deadline is None:
+            self._expect_headers()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        self._deadline = self._loop.call_later(READ_TIMEOUT_S, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.transport is not None:
+            self.transport.write(
+                b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+        self.force_close()
+
+
+class Public:
+    """
+    The public paths.
+
+    Args:
+        reception: Takes what is authentic.
+
+        max_body: Largest body, bytes.
+    """
+
+    def __init__(self, reception: Reception, *, max_body: int) -> None:
+        self._max_body = max_body
+        self._served: dict[str, tuple[Take, str]] = {}
+        self._audiences: set[str] = set()
+        self.use(reception, max_body=max_body)
+
+    def use(self, reception: Reception, *, max_body: int) -> None:
+        """Serve by a new configuration from the next request on."""
+        self._max_body = max_body
+        self.reception = reception
+        served: dict[str, tuple[Take, str]] = {}
+        for kind, names, take in (
+            ("segment", reception.sources, reception.segment),
+            ("sendgrid", reception.webhooks, reception.sendgrid),
+        ):
+            for name in names:
+                served[f"/{kind}/{name}"] = (take, name)
+            served[f"/{kind}"] = (take, "default")
+        self._served = served
+        self._audiences = {f"/segment/{name}/audience" for name in reception.sources}
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        served = self._served.get(request.path)
+        if served is None:
+            if request.path in self._audiences and request.method == "POST":
+                return await self._audience(request)
+            return self._answered("other", Answer(404, "no such path"))
+        take, name = served
+        kind = request.path[1:]
+        if request.method not in _METHODS[take.__name__]:
+            return self._answered(kind, Answer(404, "no such path"))
+        return self._answered(kind, await self._take(request, take, name))
+
+    async def _take(self, request: web.BaseRequest, take: Take, name: str) -> Answer:
+        encoding = request.headers.get("Content-Encoding")
+        if encoding is not None and encoding.strip().lower() not in ("identity", ""):
+            return Answer(415, "content encoding")
+        try:
+            body = await self._read(request.content, request.content_length, self._max_body)
+            return await take(name, body, request.headers)
+        except TooLarge:
+            return Answer(413, "body too large")
+        except TimeoutError:
+            return Answer(408, "body too slow")
+        except Unavailable as error:
+            return Answer(503, str(error))
+
+    async def _read(self, content: StreamReader, length: int | None, limit: int) -> bytes:
+        if length is not None and length > limit:
+            raise TooLarge
+        if content.is_eof():  # it came whole with the headers, as small ones do
+            body = content.read_nowait()
+            if len(body) > limit:
+                raise TooLarge
+            return body
+        parts: list[bytes] = []
+        size = 0
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            while part := await content.readany():
+                size += len(part)
+                if size > limit:
+                    raise TooLarge
+                parts.append(part)
+        return b"".join(parts)
+
+    async def _audience(self, request: web.BaseRequest) -> web.StreamResponse:
+        """
+        Segment's create and get audience calls.
+
+        Source: action-destinations, ``webhook-audiences/index.ts``.
+        """
+        try:
+            body = await self._read(request.content, request.content_length, MAX_AUDIENCE_BODY)
+            asked = orjson.loads(body)
+        except TooLarge:
+            return self._answered("audience", Answer(413, "body too large"))
+        except TimeoutError:
+            return self._answered("audience", Answer(408, "body too slow"))
+        except orjson.JSONDecodeError:
+            return self._answered("audience", Answer(400, "not JSON"))
+        external = audience_id(asked)
+        if external is None:
+            return self._answered("audience", Answer(400, "no audienceName, no externalId"))
+        self.reception.counts["audience", 200, "accepted"] += 1
+        return web.Response(
+            body=orjson.dumps({"externalId": external}), content_type="application/json"
+        )
+
+    def _answered(self, kind: str, answer: Answer) -> web.StreamResponse:
+        self.reception.counts[kind, answer.status, answer.reason] += 1
+        response = web.Response(status=answer.status)
+        if answer.status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        if answer.status in (408, 413):
+            response.force_close()
+        return response
+
+
+_METHODS = {"segment": ("POST", "PUT", "PATCH"), "sendgrid": ("POST",)}
+
+
+def audience_id(asked: object) -> str | None:
+    """The ``externalId`` to answer with: the one asked for, or a pure function of the name."""
+    if not isinstance(asked, dict):
+        return None
+    known = asked.get("externalId")
+    if isinstance(known, str) and known:
+        return known
+    name = asked.get("audienceName")
+    if isinstance(name, str) and name:
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        return f"homing-{digest}"
+    return None

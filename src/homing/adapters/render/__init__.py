@@ -1,0 +1,5 @@
+"""Templates into text: the Handlebars of SendGrid's dynamic templates, rendered here."""
+
+from homing.adapters.render.handlebars import HandlebarsRenderer, RenderError
+
+__all__ = ["HandlebarsRenderer", "RenderError"]

@@ -1,0 +1,86 @@
+"""What is wrong inside a journey: steps of no kind or of two, branches that lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from homing.config.actions import ACTION_KEYS
+from homing.config.checks import Names, actions_findings, actions_taken, sent_findings
+from homing.config.journeys import Journey, Step
+from homing.config.problems import KEY, Finding, Loc, expected, guess, shown
+
+WAITS = ("hold", "delay", "until", "split", "random")
+# What a key of a step says something about.
+_OF_KIND = {
+    "on": "hold",
+    "timeout": "hold",
+    "max_restarts": "hold",
+    "look_back": "hold",
+    "else": "split",
+    "sticky": "random",
+}
+_RESERVED = ("next", "end", "restart")
+
+
+def journey_findings(loc: Loc, journey: Journey, names: Names) -> Iterator[Finding]:
+    """Check the journey at *loc*: names, kinds of steps, targets."""
+    yield from _unique((*loc, "exit"), [entry.name for entry in journey.exit])
+    for index, entry in enumerate(journey.exit):
+        if entry.send is not None:
+            yield from sent_findings((*loc, "exit", index, "send"), entry.send, names)
+    if not journey.step:
+        yield Finding((*loc, "step"), expected("a list of steps", "an empty one"))
+    ids = [step.id for step in journey.step]
+    yield from _unique((*loc, "step"), ids, key="id")
+    for index, step in enumerate(journey.step):
+        yield from _of_step((*loc, "step", index), step, names)
+        yield from _targets((*loc, "step", index), step, ids)
+
+
+def _of_step(loc: Loc, step: Step, names: Names) -> Iterator[Finding]:
+    if step.id in _RESERVED:
+        yield Finding((*loc, "id"), expected("a name that is no target's", shown(step.id)))
+    kinds = [kind for kind in WAITS if getattr(step, kind) is not None] + actions_taken(step)
+    if len(kinds) != 1:
+        got = " and ".join(kinds) or "none"
+        every = ", ".join((*WAITS, *ACTION_KEYS))
+        yield Finding(loc, f"expected `{KEY}` to have one kind, got {got}: {every}")
+    given = {
+        info.alias or name
+        for name, info in Step.model_fields.items()
+        if name in step.model_fields_set
+    }
+    for key, kind in _OF_KIND.items():
+        if key in given and kind not in kinds:
+            yield Finding((*loc, key), expected(f"left out, as the step has no {kind}", "it"))
+    if step.until is not None and (step.until.at is None) == (step.until.time is None):
+        yield Finding((*loc, "until"), f"expected `{KEY}` to have either `at` or `time`")
+    yield from actions_findings(loc, step, names)
+    for key in ("on", "split", "random"):
+        yield from _unique((*loc, key), [branch.name for branch in getattr(step, key) or ()])
+
+
+def _targets(loc: Loc, step: Step, ids: list[str]) -> Iterator[Finding]:
+    targets: list[tuple[Loc, str | None]] = [
+        ((*loc, "next"), step.next),
+        ((*loc, "timeout"), step.timeout),
+        ((*loc, "else"), step.else_),
+    ]
+    for key in ("split", "random"):
+        branches = getattr(step, key) or ()
+        targets += [((*loc, key, i, "then"), branch.then) for i, branch in enumerate(branches)]
+    for index, branch in enumerate(step.on):
+        if branch.then != "restart":
+            targets.append(((*loc, "on", index, "then"), branch.then))
+    for at, target in targets:
+        if target is not None and target not in {*ids, "next", "end"}:
+            what = 'a step\'s id, "next" or "end"'
+            yield Finding(at, expected(what, shown(target)) + guess(target, ids))
+
+
+def _unique(loc: Loc, names: list[str], *, key: str = "name") -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Finding((*loc, index, key), expected("a name used once", shown(name)))
+        seen.add(name)

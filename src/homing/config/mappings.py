@@ -1,0 +1,41 @@
+"""The mappings of a configuration, compiled once each and known by their place in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from homing.config.documents import Document
+from homing.config.expressions import RawMapping
+from homing.config.leaves import all_of
+from homing.config.problems import Finding, Loc
+from homing.config.settings import Settings
+from homing.core.mapping import Compiled, MappingError, compile_mapping
+
+_STEP = re.compile(r"[^.\[\]]+")
+
+
+@dataclass(frozen=True)
+class Mappings:
+    """Every mapping of the settings: *compiled* by its place, and the *sources* of those."""
+
+    compiled: Mapping[Loc, Compiled]
+    sources: Mapping[Compiled, object]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, settings: Settings, document: Document) -> Mappings:
+        """Compile all mappings; what cannot be meant so becomes a finding."""
+        compiled: dict[Loc, Compiled] = {}
+        findings: list[Finding] = []
+        for loc, raw in all_of(RawMapping, settings):
+            place = document.key(loc)
+            try:
+                compiled[loc] = compile_mapping(raw.value, place=place)
+            except MappingError as error:
+                inside = _STEP.findall(error.place.removeprefix(place))
+                findings.append(Finding((*loc, *inside), str(error)))
+        settings_of = dict(all_of(RawMapping, settings))
+        sources = {program: settings_of[loc].value for loc, program in compiled.items()}
+        return cls(compiled, sources, tuple(findings))

@@ -1,0 +1,24 @@
+"""
+Conditions: Segment's FQL, the dialect of destination filters, with ``did()`` and audiences added.
+
+``parse`` once at load; ``Condition.holds`` per event.
+
+Source: Segment docs, "Destination Filter Query Language".
+"""
+
+from homing.core.fql.condition import Condition, parse
+from homing.core.fql.errors import FqlError
+from homing.core.fql.explain import Explanation
+from homing.core.fql.facts import Did, Facts
+from homing.core.fql.values import decimal_of, number_of
+
+__all__ = [
+    "Condition",
+    "Did",
+    "Explanation",
+    "Facts",
+    "FqlError",
+    "decimal_of",
+    "number_of",
+    "parse",
+]

@@ -1,0 +1,71 @@
+"""
+May this send leave? Asked when it is reserved, and again when its intent is written.
+
+The rules are asked in order; the first that refuses gives the reason. A rule to come (caps, quiet
+hours, consent) is one more function in `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from homing.core import addresses, suppression
+from homing.core.plans import Email
+from homing.core.suppression import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the rules may look at; times are unix ms."""
+
+    email: Email
+    address: str | None
+    records: Records
+    now_ms: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a send does not leave: the state it gets, and the reason a person reads."""
+
+    state: str
+    reason: str
+
+
+Rule: TypeAlias = Callable[[Asked], Refusal | None]
+
+
+def refusal_of(asked: Asked) -> Refusal | None:
+    """The first rule's refusal; None lets the send leave."""
+    for rule in RULES:
+        refusal = rule(asked)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def has_address(asked: Asked) -> Refusal | None:
+    """A send needs somewhere to go that SendGrid would take."""
+    if asked.address is None:
+        return Refusal("skipped", "no_email")
+    reason = addresses.refusal_of(asked.address)
+    return None if reason is None else Refusal("skipped", f"bad_address: {reason}")
+
+
+def is_not_suppressed(asked: Asked) -> Refusal | None:
+    """Never to the suppressed (promise P3)."""
+    reason = suppression.refusal_of(asked.email.kind, asked.email.group, asked.records)
+    return None if reason is None else Refusal("skipped", reason)
+
+
+def is_in_time(asked: Asked) -> Refusal | None:
+    """A password reset of yesterday is a defect, not a service."""
+    if asked.now_ms >= asked.expires_at:
+        return Refusal("expired", "deliver_within is over")
+    return None
+
+
+RULES: tuple[Rule, ...] = (has_address, is_not_suppressed, is_in_time)

@@ -1,0 +1,1 @@
+"""A Segment: the tracking API, profiles, and the webhooks it sends."""

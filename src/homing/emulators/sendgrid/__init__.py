@@ -1,0 +1,1 @@
+"""A SendGrid: mail/send, suppressions, templates, a mailbox, signed event webhooks."""

@@ -1,0 +1,240 @@
+"""A SendGrid on loopback: the API, the mailbox, the event webhook."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from homing.emulators.faults import FaultPlan, Faults
+from homing.emulators.ledger import Ledger
+from homing.emulators.newest import Newest
+from homing.emulators.sendgrid.account import Account
+from homing.emulators.sendgrid.application import ApiSide, application
+from homing.emulators.sendgrid.courier import Courier, Post
+from homing.emulators.sendgrid.delivery import Delivery
+from homing.emulators.sendgrid.errors import DOWN
+from homing.emulators.sendgrid.events import Event
+from homing.emulators.sendgrid.mail import AcceptedMail
+from homing.emulators.sendgrid.mailbox import Mailbox
+from homing.emulators.sendgrid.outcomes import Outcome
+from homing.emulators.sendgrid.recipient import Recipients
+from homing.emulators.sendgrid.rendering import Rendering
+from homing.emulators.sendgrid.settings import SendGridSettings
+from homing.emulators.sendgrid.signing import Signer
+from homing.emulators.sendgrid.suppressions import Suppressions
+from homing.emulators.sendgrid.templates import Template
+from homing.emulators.site import LoopbackSite
+from homing.emulators.waiting import Changes
+
+#: A key of the right shape (69 characters) that opens nothing anywhere.
+API_KEY: Final = "SG.emulator-key-0000000." + "0" * 45
+
+
+class SendGridEmulator:
+    """
+    Emulate a SendGrid account.
+
+    Use it as ``async with SendGridEmulator(webhook_url=…) as sendgrid:`` and
+    point a client at `url`. Mail to addresses like ``bounce@example.com`` meets
+    the fate their local part names (`Outcome`); `outcomes` sets others.
+
+    Args:
+        port: 0 takes a free one.
+
+        webhook_url: Where signed events are posted; may be set later.
+
+        private_key: On P-256; signs the events. None makes a fresh one.
+
+        faults: `faults.sendgrid` befalls the API, `faults.webhook` the events.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        webhook_url: str | None = None,
+        api_key: str = API_KEY,
+        private_key: ec.EllipticCurvePrivateKey | None = None,
+        faults: Faults | None = None,
+        settings: SendGridSettings | None = None,
+    ) -> None:
+        faults = faults or Faults()
+        self.api_key = api_key
+        self.changes = Changes()
+        self._account = Account.opened(settings or SendGridSettings())
+        self._signer = Signer(private_key)
+        self._courier = Courier(
+            webhook_url,
+            self._signer,
+            faults=faults.webhook.fork(1),
+            changes=self.changes,
+            settings=self._account.settings,
+        )
+        self._rendering = Rendering(self._account.templates)
+        self.recipients = Recipients(self._account, self._courier.add)
+        self._delivery = Delivery(
+            self._account, self._rendering, self.recipients, changes=self.changes
+        )
+        self._api = ApiSide(self._account, api_key, faults=faults.sendgrid, changes=self.changes)
+        app = application(
+            self._api,
+            delivery=self._delivery,
+            rendering=self._rendering,
+            recipients=self.recipients,
+        )
+        self._site = LoopbackSite(app, port)
+        self._delivering: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._site.start()
+        self._delivering = asyncio.create_task(self._delivery.run(), name="sendgrid-delivery")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._delivering is not None:
+            self._delivering.cancel()
+            await asyncio.wait([self._delivering])
+        self._delivery.close()
+        await self._courier.close()
+        await self._site.close()
+        self._rendering.close()
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API and of the pages, without a slash at the end."""
+        return self._site.url
+
+    @property
+    def port(self) -> int:
+        """The port; known once started."""
+        return self._site.port
+
+    @property
+    def public_key(self) -> str:
+        """Base64 of the DER SubjectPublicKeyInfo that verifies the webhook's signatures."""
+        return self._signer.public_key
+
+    @property
+    def webhook_url(self) -> str | None:
+        """Where events are posted; None keeps them in `events` only."""
+        return self._courier.url
+
+    @webhook_url.setter
+    def webhook_url(self, url: str | None) -> None:
+        self._courier.url = url
+
+    @property
+    def requests(self) -> Ledger:
+        """Every request to the API, oldest first."""
+        return self._api.ledger
+
+    @property
+    def accepted(self) -> Mailbox:
+        """Every accepted mail, one a recipient, oldest first."""
+        return self._account.mailbox
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The same as `accepted`."""
+        return self._account.mailbox
+
+    @property
+    def events(self) -> deque[Event]:
+        """Every event that happened, in that order, before any fault of the webhook."""
+        return self._courier.events
+
+    @property
+    def posts(self) -> Newest[Post]:
+        """Every attempt to post events, oldest first."""
+        return self._courier.posts
+
+    @property
+    def events_lost(self) -> int:
+        """How many events never came through: by the fault ``drop``, or retried too long."""
+        return self._courier.lost
+
+    @property
+    def faults(self) -> FaultPlan:
+        """What befalls requests to the API."""
+        return self._api.faults
+
+    @property
+    def webhook_faults(self) -> FaultPlan:
+        """What befalls events on their way."""
+        return self._courier.faults
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Address in lower case to the fate of its mail; may be changed at any time."""
+        return self._account.outcomes
+
+    @property
+    def scopes(self) -> set[str]:
+        """What the API key may do; may be changed at any time."""
+        return self._account.scopes
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """The account's lists and groups; may be changed at any time, without events."""
+        return self._account.suppressions
+
+    @property
+    def down(self) -> bool:
+        """Whether the API answers 503 to everything; may be switched at any time."""
+        return self._api.intake.down is not None
+
+    @down.setter
+    def down(self, is_down: bool) -> None:
+        self._api.intake.down = DOWN if is_down else None
+
+    def add_template(
+        self, template_id: str, *, subject: str, html: str, text: str = "", name: str = ""
+    ) -> Template:
+        """Add a dynamic template, or replace its active version. All parts are Handlebars."""
+        return self._account.templates.add(
+            template_id, subject=subject, html=html, text=text, name=name
+        )
+
+    def mail_url(self, mail: AcceptedMail) -> str:
+        """Return the mailbox page of a mail."""
+        return f"{self.url}/mailbox/{mail.id}"
+
+    async def stop_listening(self) -> None:
+        """Refuse connections and cut the open ones."""
+        await self._site.stop_listening()
+
+    async def listen_again(self) -> None:
+        """Take connections again, on the same port."""
+        await self._site.listen()
+
+    async def until(self, predicate: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """
+        Wait until something holds, asked after every change of this emulator.
+
+        Raises:
+            TimeoutError: It did not hold within `timeout_s` seconds.
+        """
+        await self.changes.until(predicate, timeout_s)
+
+    def post_now(self) -> None:
+        """Post the events that are waiting, without waiting for more."""
+        self._courier.post_now()
+
+    async def settle(self, timeout_s: float = 10.0) -> None:
+        """
+        Wait until every mail has met its fate and every event was taken or lost.
+
+        Mail scheduled by ``send_at`` counts.
+
+        Raises:
+            TimeoutError: It took longer than `timeout_s` seconds.
+        """
+        await self.changes.until(lambda: self._delivery.idle and self._courier.idle, timeout_s)

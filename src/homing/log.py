@@ -1,0 +1,135 @@
+"""
+Every log line: its set-up, and the list of all event names.
+
+Names are ``noun.verb_past`` and part of what users may rely on. Lines hold ids and counts, never
+a payload, a secret or a full address.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final
+
+import structlog
+
+DAEMON_STARTED: Final = "daemon.started"
+DAEMON_STOPPED: Final = "daemon.stopped"
+CONFIG_RELOADED: Final = "config.reloaded"
+CONFIG_REFUSED: Final = "config.refused"
+WEBHOOK_REFUSED: Final = "webhook.refused"
+EVENT_QUARANTINED: Final = "event.quarantined"
+SEND_ACCEPTED: Final = "send.accepted"
+SEND_SKIPPED: Final = "send.skipped"
+SEND_EXPIRED: Final = "send.expired"
+SEND_REJECTED: Final = "send.rejected"
+SEND_POSTPONED: Final = "send.postponed"
+SEND_LOST: Final = "send.lost"
+SEND_RESOLVED: Final = "send.resolved"
+SEND_FELL_SILENT: Final = "send.fell_silent"
+EFFECT_DIED: Final = "effect.died"
+CALLS_WRITTEN_BACK: Final = "calls.written_back"
+DESTINATION_PAUSED: Final = "destination.paused"
+DESTINATION_RESUMED: Final = "destination.resumed"
+BREAKER_TURNED: Final = "breaker.turned"
+PERSON_ERASED: Final = "person.erased"
+ALERT_RAISED: Final = "alert.raised"
+STAGE_FAILED: Final = "stage.failed"
+STORE_FAILED: Final = "store.failed"
+STORE_RECOVERED: Final = "store.recovered"
+ROWS_PRUNED: Final = "rows.pruned"
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_ADDRESS = re.compile(r"([A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]*@([A-Za-z0-9.-]+)")
+_KEY = re.compile(r"SG\.[\w-]{8,}(\.[\w-]+)?|(?i:bearer|basic)\s+[\w.~+/=:-]{8,}")
+_PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+
+
+class Redact:
+    """Takes secrets and the local part of addresses out of every line."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self.use(secrets)
+
+    def use(self, secrets: Iterable[str]) -> None:
+        """Redact these values from now on."""
+        long_enough = sorted((s for s in secrets if len(s) >= 6), key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, long_enough))) if long_enough else None
+
+    def __call__(
+        self, _logger: object, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Redact one line's values."""
+        for key, value in line.items():
+            if isinstance(value, str):
+                line[key] = self.text(value)
+            elif isinstance(value, (list, tuple, dict)):
+                line[key] = self.text(repr(value))
+        return line
+
+    def text(self, value: str) -> str:
+        """Redact one text."""
+        if self._secrets is not None:
+            value = self._secrets.sub("***", value)
+        return _ADDRESS.sub(r"\1…@\2", _KEY.sub("***", value))
+
+
+redact = Redact()
+
+
+def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = None) -> None:
+    """
+    Log to standard error: JSON lines under systemd or into a pipe, readable ones on a terminal.
+
+    Under systemd's journal a line starts with its priority (``<4>``).
+    """
+    variables = os.environ if environ is None else environ
+    pretty = sys.stderr.isatty() and "JOURNAL_STREAM" not in variables
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            redact,
+            _Prioritised(renderer) if "JOURNAL_STREAM" in variables else renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]
+        cache_logger_on_first_use=True,
+    )
+    # aiohttp would log a stranger's bytes with a traceback
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+
+
+class _Prioritised:
+    """Writes systemd's priority before a rendered line."""
+
+    def __init__(self, renderer: Any) -> None:  # noqa: ANN401  a structlog processor
+        self._renderer = renderer
+
+    def __call__(self, logger: Any, method: str, line: MutableMapping[str, Any]) -> str:  # noqa: ANN401
+        return f"<{_PRIORITIES.get(method, 6)}>{self._renderer(logger, method, line)}"
+
+
+class _Unfailing:
+    """Standard error that may be closed or full: a log line is never worth a delivery."""
+
+    def write(self, text: str) -> int:
+        """Write, or not."""
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return 0
+
+    def flush(self) -> None:
+        """Flush, or not."""
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return

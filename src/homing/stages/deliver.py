@@ -1,0 +1,433 @@
+"""
+Deliver: claim -> intent -> send -> outcome.
+
+The intent is on disk before the first byte leaves: after a crash an open intent is unknown,
+never "not sent". Sends fly side by side, one per lane; a slow one holds nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+import orjson
+
+from homing.core import breaker as breakers
+from homing.core import gate, ledger, mail, suppression
+from homing.core.backoff import next_delay_s
+from homing.core.digests import message_trace
+from homing.core.effects import ClaimedSend, SendFlag, SendRow
+from homing.core.errors import HomingError
+from homing.core.ledger import SendSignal, SendState
+from homing.core.outcomes import (
+    Delivered,
+    Outcome,
+    Paused,
+    Rejected,
+    RetryLater,
+    Scope,
+    Unknown,
+    outcome_of,
+)
+from homing.core.plans import Address, Email, EmailClass, OnUnknown, Plans
+from homing.log import (
+    BREAKER_TURNED,
+    DESTINATION_PAUSED,
+    SEND_ACCEPTED,
+    SEND_EXPIRED,
+    SEND_LOST,
+    SEND_POSTPONED,
+    SEND_REJECTED,
+    SEND_SKIPPED,
+    log,
+)
+from homing.ports import Attempt, Pause
+
+if TYPE_CHECKING:
+    from homing.core.outcomes import Answer
+    from homing.ports import Api, Clock, Renderer, Store, Tx
+    from homing.stages.health import Health
+    from homing.stages.rate import Rate
+
+MAIL_PATH = "/v3/mail/send"
+PROBE_PAUSED_MS = 300_000
+FOREVER = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The emails of the configuration, ready to be filled in."""
+
+    plans: Plans
+    heads: dict[str, mail.Letterhead]
+
+    @classmethod
+    def of(cls, plans: Plans) -> Post:
+        """Build every letterhead once."""
+        return cls(plans, {name: mail.letterhead_of(e) for name, e in plans.emails.items()})
+
+
+@dataclass(slots=True)
+class _Back:
+    """What an attempt came to."""
+
+    claimed: ClaimedSend
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """
+    The stage.
+
+    Args:
+        caught_up: Waits until every event that is in the log at the call has been evaluated
+            (promise P3).
+
+        connections: How many sends may fly at once.
+
+        capture: Nothing leaves; every email counts as delivered.
+    """
+
+    store: Store
+    api: Api
+    clock: Clock
+    post: Post
+    rate: Rate
+    health: Health
+    renderer: Renderer
+    caught_up: Callable[[], Awaitable[None]]
+    connections: int
+    capture: bool = False
+    breaker: breakers.Breaker = field(default_factory=breakers.Breaker)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    flying: set[asyncio.Task[None]] = field(default_factory=set)
+    next_due_ms: int | None = None
+    _landed: list[_Back] = field(default_factory=list)
+    _recording: asyncio.Task[None] | None = None
+    _paused: bool = False
+    _probe_paused_at: int = 0
+
+    async def deliver_batch(self) -> int:
+        """
+        Send the heads of the lanes that are due, as many as may fly.
+
+        Returns:
+            How many were claimed; 0 lets the caller sleep until woken or due.
+        """
+        limit, now = self._allowed()
+        if limit <= 0:
+            return 0
+        await self.caught_up()
+        claimed = await self.store.write(lambda tx: self._claim(tx, limit, now))
+        for one in claimed:
+            task = asyncio.create_task(self._fly(one), name=f"send {one.row.key}")
+            self.flying.add(task)
+            task.add_done_callback(self.flying.discard)
+        return len(claimed)
+
+    async def land(self) -> None:
+        """Wait until nothing flies and every outcome is recorded."""
+        while self.flying or self._recording is not None:
+            waiting = [*self.flying, *([self._recording] if self._recording else [])]
+            await asyncio.wait(waiting)
+
+    def _allowed(self) -> tuple[int, int]:
+        """How many may start now, and up to which due time a head is looked for."""
+        now = self.clock.now_ms()
+        monotonic = int(self.clock.monotonic_s() * 1000)
+        before = self.breaker.state
+        self.breaker = breakers.after(self.breaker, breakers.Signal.TICKED, now_ms=monotonic)
+        room = breakers.allowance(self.breaker, in_flight=len(self.flying), most=self.connections)
+        room = min(room, self.rate.available())
+        probing = self.breaker.state is breakers.BreakerState.HALF_OPEN
+        if self._paused and not self._probe_is_due(now):
+            return 0, now
+        if self._paused:
+            room = min(room, 1)
+        if before is not self.breaker.state:
+            log.info(BREAKER_TURNED, destination="mail", state=self.breaker.state)
+        # a probe asks the API, not the send: any head will do, due or not
+        return room, FOREVER if probing or self._paused else now
+
+    def _probe_is_due(self, now: int) -> bool:
+        return not self.flying and now - self._probe_paused_at >= PROBE_PAUSED_MS
+
+    def _claim(self, tx: Tx, limit: int, until: int) -> list[ClaimedSend]:
+        """Ask the gate once more of every head, and write the intents."""
+        now = self.clock.now_ms()
+        claimed: list[ClaimedSend] = []
+        pauses = tx.books.pauses()
+        held_by_person = "mail" in pauses and pauses["mail"].by != "homing"
+        self._paused = "mail" in pauses
+        if held_by_person:
+            self._probe_paused_at = now
+            return []
+        for row in tx.sends.claimable(now=until, limit=limit):
+            one = self._intended(tx, row, now, pauses)
+            if one is not None:
+                claimed.append(one)
+        if self._paused and claimed:
+            self._probe_paused_at = now
+        self.rate.take(len(claimed))
+        self.next_due_ms = tx.sends.next_due()
+        return claimed
+
+    def _intended(
+        self, tx: Tx, row: SendRow, now: int, pauses: object
+    ) -> ClaimedSend | None:
+        email = self.post.plans.emails.get(row.email)
+        if email is None:
+            refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
+            return None
+        records = {} if row.address is None else tx.suppressions.of(row.address)
+        asked = gate.Asked(email, row.address, records, now, row.expires_at)
+        refusal = gate.refusal_of(asked)
+        if refusal is not None:
+            refuse(tx, row, refusal)
+            return None
+        if f"email/{row.email}" in pauses:  # type: ignore[operator]
+            # its lane is free meanwhile; `resume` puts it back
+            row.lane, row.head = None, 0
+            row.reason = f"paused: email {row.email}"
+            tx.sends.save(row)
+            return None
+        tx.sends.intend(row.id, now=now)
+        move(tx, row, SendState.IN_FLIGHT)
+        row.attempt += 1
+        bypass = suppression.needs_bypass(email.kind, email.group, records)
+        leave = suppression.must_leave_group(email.kind, email.group, records)
+        return ClaimedSend(row, tx.sends.data(row.id), bypass=bypass, leave_group=leave)
+
+    async def _fly(self, claimed: ClaimedSend) -> None:
+        try:
+            outcome = await self._sent(claimed)
+        except HomingError as error:
+            outcome = Rejected(str(error))
+        self._count(outcome)
+        self._landed.append(_Back(claimed, outcome))
+        if self._recording is None:
+            self._recording = asyncio.create_task(self._record(), name="record outcomes")
+
+    async def _sent(self, claimed: ClaimedSend) -> Outcome:
+        row = claimed.row
+        email = self.post.plans.emails[row.email]
+        rendered = None
+        if email.template is None:
+            rendered = await self.renderer.email(email, claimed.data)
+        if self.capture:
+            return Delivered(f"captured-{row.key}")
+        letter = mail.Letter(
+            to=Address(row.address or ""),
+            args=mail.args_of(
+                send=row.key, user=row.user or None, rule=row.rule, step=row.step or None,
+                variant=row.variant, version=row.version,
+            ),
+            data=orjson.Fragment(claimed.data) if claimed.data != b"{}" else {},  # type: ignore[arg-type]
+            template=row.template,
+            rendered=rendered,
+            bypass_unsubscribes=claimed.bypass,
+            leave_group=claimed.leave_group,
+        )  # fmt: skip
+        body = mail.body_of(mail.message_of(self.post.heads[row.email], letter))
+        answer: Answer = await self.api.call("POST", MAIL_PATH, body)
+        self.rate.heed(answer)
+        return outcome_of(answer, now_ms=self.clock.now_ms())
+
+    def _count(self, outcome: Outcome) -> None:
+        signal = breakers.signal_of(outcome)
+        if signal is None:
+            return
+        before = self.breaker.state
+        monotonic = int(self.clock.monotonic_s() * 1000)
+        self.breaker = breakers.after(self.breaker, signal, now_ms=monotonic)
+        if before is not self.breaker.state:
+            log.info(BREAKER_TURNED, destination="mail", state=self.breaker.state)
+
+    async def _record(self) -> None:
+        """Record what has landed, until nothing has; what lands meanwhile shares a commit."""
+        while self._landed:
+            landed, self._landed = self._landed, []
+            await self.store.write(lambda tx, landed=landed: self._settle(tx, landed))  # type: ignore[misc]
+            self.wake.set()
+        self._recording = None
+
+    def _settle(self, tx: Tx, landed: list[_Back]) -> None:
+        now = self.clock.now_ms()
+        for back in landed:
+            self._settle_one(tx, back.claimed.row, back.outcome, now)
+
+    def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, now: int) -> None:
+        if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now):
+            return
+        row = tx.sends.get(flown.id)
+        if row is None:  # erased meanwhile
+            return
+        match outcome:
+            case Delivered(message_id=message_id):
+                accepted(tx, row, message_id, now=now, silent_ms=self._silent_ms())
+            case RetryLater():
+                self._postpone(tx, row, outcome, now)
+            case Rejected(reason=reason):
+                end(tx, row, SendSignal.REJECT, reason, now)
+                log.warning(SEND_REJECTED, send=row.key, rule=row.rule, reason=reason)
+            case Unknown(reason=reason):
+                self._lose(tx, row, reason, now)
+            case Paused():
+                self._pause(tx, row, outcome, now)
+            case _:
+                assert_never(outcome)
+
+    def _accept(self, tx: Tx, flown: SendRow, outcome: Delivered, now: int) -> bool:
+        """The usual case, in as few statements as it takes; False if the row was moved."""
+        taken = tx.sends.accept(
+            flown, now=now, message_id=outcome.message_id,
+            silent_due=now + self._silent_ms() if not self.capture else None,
+        )  # fmt: skip
+        if taken:
+            move(tx, flown, SendState.ACCEPTED, was=SendState.IN_FLIGHT)
+            if outcome.message_id:
+                tx.sends.add_trace(message_trace(outcome.message_id), flown.id)
+            log.debug(SEND_ACCEPTED, send=flown.key, rule=flown.rule)
+        return taken
+
+    def _silent_ms(self) -> int:
+        return int(self.post.plans.silent_after_s * 1000)
+
+    def _postpone(self, tx: Tx, row: SendRow, outcome: RetryLater, now: int) -> None:
+        state = ledger.after(SendState(row.state), SendSignal.POSTPONE)
+        if state is not SendState.RETRY:
+            return
+        down = self.breaker.state is not breakers.BreakerState.CLOSED
+        if down or not outcome.counts or outcome.unreachable:
+            # the destination's trouble, not this send's: it burns no attempt
+            row.attempt = max(0, row.attempt - 1)
+        else:
+            tx.sends.add_attempt(row.id, Attempt(row.attempt, now, "retry", outcome.reason))
+        if outcome.after_s is not None:
+            row.due_at = now + int(outcome.after_s * 1000)
+        elif down:
+            row.due_at = now
+        else:
+            delay = next_delay_s(row.attempt, self.clock.chance())
+            row.due_at = now + int(delay * 1000)
+        row.reason = outcome.reason
+        move(tx, row, state)
+        tx.sends.save(row)
+        log.info(SEND_POSTPONED, send=row.key, attempt=row.attempt, reason=outcome.reason)
+
+    def _lose(self, tx: Tx, row: SendRow, reason: str, now: int) -> None:
+        state = ledger.after(SendState(row.state), SendSignal.LOSE)
+        if state is not SendState.UNKNOWN:
+            return
+        lose(tx, row, reason, now=now, healthy_ms=self.health.healthy_ms(),
+             wait_ms=int(self.post.plans.unknown_after_s * 1000))  # fmt: skip
+
+    def _pause(self, tx: Tx, row: SendRow, outcome: Paused, now: int) -> None:
+        state = ledger.after(SendState(row.state), SendSignal.POSTPONE)
+        if state is not SendState.RETRY:
+            return
+        row.attempt = max(0, row.attempt - 1)
+        row.due_at, row.reason = now, outcome.reason
+        name = "mail" if outcome.scope is Scope.DESTINATION else f"email/{row.email}"
+        if name != "mail":
+            row.lane, row.head = None, 0
+        move(tx, row, state)
+        tx.sends.save(row)
+        tx.books.pause(name, Pause(now, outcome.reason, "homing"))
+        tx.books.alert("paused", name, outcome.reason, at=now)
+        if name == "mail":
+            self._paused, self._probe_paused_at = True, now
+        log.error(DESTINATION_PAUSED, destination=name, reason=outcome.reason)
+
+    def resumed(self) -> None:
+        """Somebody ended the pause: try at once."""
+        self._paused = False
+        self._probe_paused_at = 0
+        self.breaker = breakers.Breaker()
+        self.wake.set()
+
+
+def move(tx: Tx, row: SendRow, state: str, *, was: str | None = None) -> None:
+    """Count a send from one state into another, and set it on the row."""
+    tx.books.count(f"sends:{was or row.state}", -1)
+    tx.books.count(f"sends:{state}")
+    row.state = state
+
+
+def refuse(tx: Tx, row: SendRow, refusal: gate.Refusal) -> None:
+    """End a send that the gate does not let leave; its lane goes on."""
+    move(tx, row, refusal.state)
+    row.reason, row.lane, row.head = refusal.reason, None, 0
+    tx.sends.save(row)
+    expired = refusal.state == SendState.EXPIRED
+    log.info(SEND_EXPIRED if expired else SEND_SKIPPED, send=row.key, reason=refusal.reason)
+
+
+def end(tx: Tx, row: SendRow, signal: SendSignal, reason: str, now: int) -> None:
+    """End a send by a signal of its table; its lane goes on."""
+    state = ledger.after(SendState(row.state), signal)
+    tx.sends.add_attempt(row.id, Attempt(row.attempt, now, signal.value, reason))
+    if state == row.state:
+        return
+    move(tx, row, state)
+    row.reason, row.lane, row.head, row.unknown_due = reason, None, 0, None
+    tx.sends.save(row)
+
+
+def accepted(tx: Tx, row: SendRow, message_id: str, *, now: int, silent_ms: int) -> None:
+    """It was taken, whatever we thought meanwhile."""
+    state = ledger.after(SendState(row.state), SendSignal.ACCEPT)
+    move(tx, row, state)
+    row.reason, row.lane, row.head, row.unknown_due = None, None, 0, None
+    row.accepted_at = row.accepted_at or now
+    row.message_id = row.message_id or message_id or None
+    row.silent_due = None if row.last_event_at else now + silent_ms
+    tx.sends.save(row)
+    if message_id:
+        tx.sends.add_trace(message_trace(message_id), row.id)
+
+
+def lose(  # noqa: PLR0913
+    tx: Tx, row: SendRow, reason: str, *, now: int, healthy_ms: int, wait_ms: int
+) -> None:
+    """Nobody knows: wait for evidence, on the clock that runs while evidence can arrive."""
+    tx.sends.add_attempt(row.id, Attempt(row.attempt, now, "unknown", reason))
+    move(tx, row, SendState.UNKNOWN)
+    row.reason, row.unknown_due = reason, healthy_ms + wait_ms
+    tx.sends.save(row)
+    tx.books.count("unknown:total")
+    log.warning(SEND_LOST, send=row.key, rule=row.rule, reason=reason)
+
+
+def resolve(tx: Tx, row: SendRow, policy: OnUnknown, *, now: int, lane: int) -> None:
+    """End the wait for evidence of an unknown send by policy, or by a person's word."""
+    match policy:
+        case OnUnknown.RESEND:
+            move(tx, row, ledger.after(SendState(row.state), SendSignal.RESEND))
+            row.due_at, row.unknown_due = now, None
+            row.flags |= SendFlag.RESENT
+            tx.books.count("unknown:resent")
+            if row.lane is None:
+                tx.sends.rejoin(row, lane=lane)
+            else:
+                tx.sends.save(row)
+        case OnUnknown.PARK:
+            move(tx, row, ledger.after(SendState(row.state), SendSignal.PARK))
+            row.lane, row.head, row.unknown_due = None, 0, None
+            tx.books.count("unknown:parked")
+            tx.sends.save(row)
+        case OnUnknown.DROP:
+            move(tx, row, ledger.after(SendState(row.state), SendSignal.DROP))
+            row.lane, row.head, row.unknown_due = None, 0, None
+            tx.books.count("unknown:dropped")
+            tx.sends.save(row)
+        case _:
+            assert_never(policy)
+
+
+def is_transactional(email: Email) -> bool:
+    """Whether an email is sent because the person asked for it."""
+    return email.kind is EmailClass.TRANSACTIONAL

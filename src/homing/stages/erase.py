@@ -1,0 +1,97 @@
+"""Erase: what is stored of a person goes; only a keyed hash stays, so that an opt-out survives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from homing.core import people
+from homing.core.digests import address_trace
+from homing.core.people import IdKind, Identity
+from homing.log import PERSON_ERASED, log
+from homing.stages import deliver
+from homing.stages.identity import Known
+
+if TYPE_CHECKING:
+    from homing.core.people import Person
+    from homing.ports import Tx
+
+MAX_HISTORY = 100_000
+SEND_STATES_THAT_STOP = frozenset({"reserved", "retry", "parked", "unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What went: counts, and where in the log the person's events lie."""
+
+    people: int
+    sends: int
+    events: int
+    places: tuple[tuple[int, int], ...]  # (request, item)
+
+
+def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], now_ms: int) -> Erased:
+    """Carry out a ``delete`` event: by userId, else anonymousId, else address."""
+    return erase(tx, known, people.identities_of(data), now_ms=now_ms)
+
+
+def erase(
+    tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int
+) -> Erased:
+    """
+    Erase everybody who goes by one of these names, and all their other names.
+
+    Pending sends are cancelled; sends that were made stay in the books without saying to whom.
+    """
+    persons = _persons(tx, identities)
+    events, sends, places = 0, 0, list[tuple[int, int]]()
+    for person in persons.values():
+        ids = (person.id, *person.merged)
+        addresses = _addresses(tx, person)
+        sends += _strike_sends(tx, addresses, person, now_ms)
+        rows = tx.events.of_person(ids, limit=MAX_HISTORY)
+        places += [(row.request, row.item) for row in rows]
+        events += len(rows)
+        for row in rows:
+            tx.events.anonymise(row.id)
+        tx.people.delete(ids, last_event=tx.events.cursor().next_event)
+        for address in addresses:
+            tx.suppressions.hide(address)
+    known.forget()
+    tx.books.count("people:erased", len(persons))
+    log.info(PERSON_ERASED, people=len(persons), sends=sends, events=events)
+    return Erased(len(persons), sends, events, tuple(places))
+
+
+def _persons(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:
+    found: dict[int, Person] = {}
+    for identity in identities:
+        number = tx.people.find(identity)
+        person = None if number is None else tx.people.get(number)
+        if person is not None:
+            found[person.id] = person
+        if identity.kind is IdKind.USER:
+            break  # a delete names its person by userId: whoever shares the address stays
+    return found
+
+
+def _addresses(tx: Tx, person: Person) -> set[str]:
+    named = {name.value for name in tx.people.identities(person.id) if name.kind is IdKind.EMAIL}
+    trait = people.email_in(dict(person.traits))
+    return {address for address in (*named, person.email, trait) if address}
+
+
+def _strike_sends(tx: Tx, addresses: set[str], person: Person, now_ms: int) -> int:
+    open_sends = {row.id: row for row in tx.sends.open_of_person(person.id)}
+    for address in addresses:
+        for row in tx.sends.by_trace(address_trace(address), limit=MAX_HISTORY):
+            if row.person in (person.id, *person.merged):
+                open_sends.setdefault(row.id, row)
+    for row in open_sends.values():
+        if row.state in SEND_STATES_THAT_STOP:
+            deliver.move(tx, row, "skipped")
+            row.reason, row.lane, row.head, row.unknown_due = "erased", None, 0, None
+            tx.sends.save(row)
+        tx.sends.erase(row.id)
+    return len(open_sends)

@@ -1,0 +1,263 @@
+"""
+Home: what SendGrid says happened to an email -> the ledger, suppressions, calls to Segment.
+
+Runs inside the evaluating transaction of the event.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from homing.core import bots, ledger, suppression, writeback
+from homing.core.digests import digest8, message_trace, smtp_trace, address_trace
+from homing.core.effects import Dest, NewEffect, SendFlag, send_number
+from homing.core.ledger import SendSignal, SendState
+from homing.core.plans import Plans, Writeback
+from homing.core.sendgrid import KNOWN_TYPES
+from homing.core.wire import json_bytes
+from homing.log import SEND_RESOLVED, log
+from homing.stages import deliver
+from homing.stages.reserve import settle
+
+if TYPE_CHECKING:
+    from homing.core.effects import SendRow
+    from homing.core.people import Person
+    from homing.core.sendgrid import EmailEvent
+    from homing.ports import Tx
+
+# an event that carries no id of ours is given to a send to its address no older than this
+ADDRESS_WINDOW_MS = 7 * 86_400_000
+MAX_REMEMBERED = 4_096
+MAX_TRACED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated:
+    """The send an event belongs to, and by what it was found: send, smtp-id, message-id, address."""
+
+    send: SendRow | None
+    how: str = ""
+
+
+def correlate(tx: Tx, event: EmailEvent) -> Correlated:
+    """
+    Find the send an event belongs to.
+
+    Source: SendGrid support and users on correlation: custom arguments are lost on asynchronous
+    bounces and often on spam reports; ``sg_message_id`` is ``X-Message-Id``, a dot, and more.
+    """
+    own = send_number(event.homing.get("homing_send", ""))
+    row = tx.sends.get(own[0]) if own is not None else None
+    if row is not None and own is not None and row.tag == own[1]:
+        return Correlated(row, "send")
+    by_smtp = _by_smtp_id(tx, event)
+    if by_smtp is not None:
+        return Correlated(by_smtp, "smtp-id")
+    by_message = _by_message_id(tx, event)
+    if by_message is not None:
+        return Correlated(by_message, "message-id")
+    if event.email:
+        for candidate in tx.sends.by_trace(address_trace(event.email), limit=1):
+            if abs(event.at_ms - candidate.reserved_at) <= ADDRESS_WINDOW_MS:
+                return Correlated(candidate, "address")
+    return Correlated(None)
+
+
+def _by_smtp_id(tx: Tx, event: EmailEvent) -> SendRow | None:
+    if not event.smtp_id:
+        return None
+    local = event.smtp_id.strip("<>").partition("@")[0]
+    for key in (smtp_trace(event.smtp_id), message_trace(local)):
+        found = _of_address(tx.sends.by_trace(key, limit=MAX_TRACED), event)
+        if found is not None:
+            return found
+    return None
+
+
+def _by_message_id(tx: Tx, event: EmailEvent) -> SendRow | None:
+    text = event.sg_message_id
+    cuts = [place for place, char in enumerate(text) if char == "."][:MAX_TRACED]
+    for cut in cuts:
+        rows = tx.sends.by_trace(message_trace(text[:cut]), limit=MAX_TRACED)
+        found = _of_address(rows, event)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_address(rows: list[SendRow], event: EmailEvent) -> SendRow | None:
+    for row in rows:
+        if not event.email or (row.address or "").lower() == event.email:
+            return row
+    return None
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What lately came in, to tell scanners from people; bounded, and lost with the process."""
+
+    _clicks: OrderedDict[int, deque[bots.Click]] = field(default_factory=OrderedDict)
+    _by_ip: OrderedDict[str, deque[tuple[int, str]]] = field(default_factory=OrderedDict)
+
+    def around(self, event: EmailEvent, send: SendRow | None) -> bots.Surroundings:
+        """What is known around an event, this one then among it."""
+        clicks = deque[bots.Click](maxlen=16)
+        if send is not None:
+            clicks = self._clicks.setdefault(send.id, clicks)
+        known = bots.Surroundings(
+            delivered_at_ms=None if send is None else send.delivered_at,
+            clicks=tuple(clicks),
+            recipients_of_ip=self._recipients(event),
+        )
+        if event.type == "click":
+            clicks.append(bots.Click(event.at_ms, event.url))
+        for remembered in (self._clicks, self._by_ip):
+            while len(remembered) > MAX_REMEMBERED:
+                remembered.popitem(last=False)
+        return known
+
+    def _recipients(self, event: EmailEvent) -> int:
+        if not event.ip:
+            return 0
+        seen = self._by_ip.setdefault(event.ip, deque(maxlen=32))
+        seen.append((event.at_ms, event.email))
+        near = {who for at, who in seen if abs(at - event.at_ms) <= bots.SHARED_IP_MS}
+        return len(near)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One event of SendGrid's with what is known of it."""
+
+    event: EmailEvent
+    correlated: Correlated
+    person: Person | None
+    number: int
+    plans: Plans
+    now_ms: int
+
+
+def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] | None:
+    """
+    Take an event home.
+
+    Returns:
+        The event in the shape of the track call it is (or would be) written as, for routes and
+        journeys; None when it belongs to nobody.
+    """
+    event, plans = heard.event, heard.plans
+    suspected = _suspected(event, heard.correlated.send, surroundings)
+    _advance(tx, heard)
+    groups = {number: name for name, number in plans.groups.items()}
+    records = tx.suppressions.of(event.email) if event.email else {}
+    calls = writeback.calls_of(
+        event,
+        send=_facts(tx, heard),
+        person=_person(heard.person, records),
+        plan=_saying_all(plans.writeback),
+        groups=groups,
+        suspected_bot=suspected,
+    )
+    for change in suppression.changes_of(event, groups):
+        if settle(tx, event.email, change):
+            tx.books.count(f"suppressions:{'added' if change.suppressed else 'lifted'}")
+    _write_home(tx, heard, calls)
+    return next((dict(call) for call in calls if call["type"] == "track"), None)
+
+
+def _suspected(event: EmailEvent, send: SendRow | None, surroundings: Surroundings) -> bool:
+    if event.type not in bots.SUSPECT_TYPES:
+        return False
+    return bool(bots.signs_of(event, surroundings.around(event, send)))
+
+
+def _advance(tx: Tx, heard: Heard) -> None:
+    """Move the ledger forward; event states never regress, whatever the order of arrival."""
+    event, row = heard.event, heard.correlated.send
+    if row is None or heard.correlated.how == "address":
+        return
+    if heard.correlated.how == "send":
+        _prove(tx, row, heard)
+    was = None if row.mail is None else ledger.EventState(row.mail)
+    row.mail = ledger.join(was, ledger.state_of(event))
+    row.last_event_at = max(row.last_event_at or 0, event.at_ms)
+    row.silent_due = None
+    if row.flags & SendFlag.SILENT:
+        row.flags &= ~SendFlag.SILENT
+        tx.books.count("sends_silent", -1)
+    if event.type == "delivered":
+        row.delivered_at = min(row.delivered_at or event.at_ms, event.at_ms)
+    if event.type == "open" and not event.machine_open:
+        row.flags |= SendFlag.OPENED
+    if event.type == "click":
+        row.flags |= SendFlag.CLICKED | SendFlag.OPENED
+    tx.sends.save(row)
+    if event.smtp_id and not event.smtp_id.strip("<>").startswith(row.message_id or "\0"):
+        tx.sends.add_trace(smtp_trace(event.smtp_id), row.id)
+
+
+def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
+    """An event that carries our id proves that the send was taken."""
+    state = SendState(row.state)
+    if state in (SendState.ACCEPTED, SendState.RESERVED):
+        return
+    after = ledger.after(state, SendSignal.PROVE)
+    if state in (SendState.UNKNOWN, SendState.PARKED, SendState.DROPPED):
+        tx.books.count("unknown:proved")
+        log.info(SEND_RESOLVED, send=row.key, by="evidence", event=heard.event.type)
+    deliver.move(tx, row, after)
+    row.accepted_at = row.accepted_at or heard.now_ms
+    row.lane, row.head, row.unknown_due, row.reason = None, 0, None, None
+
+
+def _facts(tx: Tx, heard: Heard) -> writeback.SentFacts | None:
+    row = heard.correlated.send
+    if row is None:
+        return None
+    email = heard.plans.emails.get(row.email)
+    cause = tx.events.get(row.event) if row.event is not None else None
+    return writeback.SentFacts(
+        send_id=row.key,
+        address=row.address or heard.event.email,
+        email=row.email,
+        subject="" if email is None else email.subject or "",
+        template_id=row.template or ("" if email is None else email.template or ""),
+        journey=row.rule if row.step else "",
+        step=row.step,
+        variant=row.variant or "",
+        route="" if row.step else row.rule,
+        sent_at_ms=row.accepted_at or row.in_flight_at,
+        triggered_by="" if cause is None else cause.message_id or str(cause.id),
+        user_id=None if heard.person is None else heard.person.user_id,
+        anonymous_id=None if heard.person is None else heard.person.anonymous_id,
+        correlation=heard.correlated.how,
+    )
+
+
+def _person(person: Person | None, records: suppression.Records) -> writeback.Person:
+    if person is None:
+        return writeback.Person(records=records)
+    return writeback.Person(person.user_id, person.anonymous_id, records)
+
+
+def _saying_all(plan: Writeback) -> Writeback:
+    """The plan with every event written: routes and journeys see those that stay here, too."""
+    return replace(plan, events=KNOWN_TYPES)
+
+
+def _write_home(tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...]) -> None:
+    lane = heard.person.id if heard.person is not None else -abs(digest8(heard.event.email.encode()))
+    written = writeback.is_written(heard.event, heard.plans.writeback)
+    for call in calls:
+        if call["type"] == "track" and not written:
+            continue
+        tx.effects.add(
+            NewEffect(
+                Dest.SEGMENT, str(call["type"]), lane, json_bytes(call), heard.number, None,
+                None if heard.person is None else heard.person.id, heard.now_ms, heard.now_ms,
+            )  # fmt: skip
+        )
+        tx.books.count("effects:segment:ready")

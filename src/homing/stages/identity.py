@@ -1,0 +1,157 @@
+"""Whose event is it? Finds, makes, links and merges persons, inside the event's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from homing.core import people
+from homing.core.people import IdKind, Identity, Person
+
+if TYPE_CHECKING:
+    from homing.ports import Tx
+
+MAX_KNOWN = 20_000
+
+
+class Known:
+    """
+    Persons lately met, so that a busy one is not read again for each event.
+
+    Forgotten as a whole whenever a transaction was undone or somebody else wrote persons.
+    """
+
+    def __init__(self) -> None:
+        self._persons: dict[int, Person] = {}
+        self._names: dict[Identity, int] = {}
+
+    def find(self, tx: Tx, identity: Identity) -> Person | None:
+        """Who goes by that name."""
+        number = self._names.get(identity)
+        if number is None:
+            number = tx.people.find(identity)
+            if number is None:
+                return None
+            self._names[identity] = number
+        return self._get(tx, number)
+
+    def keep(self, person: Person, names: Sequence[Identity] = ()) -> None:
+        """Remember a person as just written."""
+        if len(self._persons) >= MAX_KNOWN or len(self._names) >= 2 * MAX_KNOWN:
+            self.forget()
+        self._persons[person.id] = person
+        for name in names:
+            self._names[name] = person.id
+
+    def forget(self) -> None:
+        """Read everybody again."""
+        self._persons.clear()
+        self._names.clear()
+
+    def _get(self, tx: Tx, number: int) -> Person | None:
+        person = self._persons.get(number)
+        if person is None:
+            person = tx.people.get(number)
+            if person is not None:
+                self._persons[number] = person
+        return person
+
+
+def person_of(tx: Tx, known: Known, data: Mapping[str, Any]) -> Person | None:
+    """
+    The person of a Segment event, made or merged if need be; None if it names nobody.
+
+    ``userId``, else ``anonymousId``, else address. An identify that carries several links them;
+    ``alias`` merges what ``previousId`` names into the ``userId`` person.
+    """
+    names = people.identities_of(data)
+    if not names:
+        return None
+    if data.get("type") == "alias":
+        return _aliased(tx, known, data, names)
+    if data.get("type") == "identify" and len(names) > 1:
+        return _linked(tx, known, names)
+    return _found_or_made(tx, known, names[:1])
+
+
+def person_by(tx: Tx, known: Known, identity: Identity) -> Person:
+    """The person of that name, made if there is none."""
+    return _found_or_made(tx, known, (identity,))
+
+
+def _found_or_made(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
+    person = known.find(tx, names[0])
+    if person is None:
+        person = tx.people.add(names)
+        known.keep(person, names)
+    return person
+
+
+def _linked(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
+    """The strongest name's person, with the other names led to it."""
+    person = known.find(tx, names[0])
+    for name in names[1:]:
+        other = known.find(tx, name)
+        if person is None:
+            # who was anonymous, or an address, until now gets a name; somebody else's does not
+            person = other if other is not None and other.user_id is None else None
+        elif other is not None and other.id != person.id and _is_nobody_else(other, name):
+            person = _merged(tx, known, person, other)
+    if person is None:
+        person = tx.people.add(names[:1])
+    after = people.with_identities(person, names)
+    for name in names:
+        if _may_lead(tx, known, name, after):
+            tx.people.link(name, after.id)
+            known.keep(after, (name,))
+    if after != person:
+        tx.people.save(after)
+    known.keep(after)
+    return after
+
+
+def _is_nobody_else(other: Person, name: Identity) -> bool:
+    """
+    Whether *other* is but another name of the one who is now identified.
+
+    People are not merged by address: two userIds may share one.
+    """
+    if name.kind is IdKind.EMAIL:
+        return other.user_id is None and other.anonymous_id is None
+    return other.user_id is None
+
+
+def _may_lead(tx: Tx, known: Known, name: Identity, person: Person) -> bool:
+    other = known.find(tx, name)
+    if other is None:
+        return True
+    # a shared address stays with the one who had it first; a device goes to the last user
+    return other.id != person.id and name.kind is IdKind.ANONYMOUS
+
+
+def _aliased(
+    tx: Tx, known: Known, data: Mapping[str, Any], names: Sequence[Identity]
+) -> Person:
+    winner = _found_or_made(tx, known, names[:1])
+    previous = data.get("previousId")
+    if not isinstance(previous, str) or not previous:
+        return winner
+    for kind in (IdKind.USER, IdKind.ANONYMOUS, IdKind.EMAIL):
+        value = previous.lower() if kind is IdKind.EMAIL else previous
+        loser = known.find(tx, Identity(kind, value))
+        if loser is not None and loser.id != winner.id:
+            return _merged(tx, known, winner, loser)
+        if loser is not None:
+            return winner
+    before = Identity(IdKind.ANONYMOUS, previous)
+    tx.people.link(before, winner.id)
+    known.keep(winner, (before,))
+    return winner
+
+
+def _merged(tx: Tx, known: Known, winner: Person, loser: Person) -> Person:
+    merged = people.merge(winner, loser)
+    tx.people.merge(loser.id, merged)
+    known.forget()
+    known.keep(merged)
+    return merged

@@ -1,0 +1,147 @@
+"""Suppress: opt-outs and opt-ins leave for SendGrid, in order per person."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+import orjson
+
+from homing.core.backoff import next_delay_s
+from homing.core.effects import Dest, Effect
+from homing.core.outcomes import (
+    Delivered,
+    Outcome,
+    Paused,
+    Rejected,
+    RetryLater,
+    Unknown,
+    suppression_outcome_of,
+)
+from homing.log import DESTINATION_PAUSED, EFFECT_DIED, log
+from homing.ports import Pause
+from homing.stages.attempts import settled
+
+if TYPE_CHECKING:
+    from homing.ports import Api, Clock, Store, Tx
+
+AT_ONCE = 4
+READ = 200
+PROBE_PAUSED_MS = 300_000
+
+
+@dataclass(slots=True)
+class Suppress:
+    """The stage. Its calls may be made twice: an address is on a list or it is not."""
+
+    store: Store
+    api: Api
+    clock: Clock
+    capture: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    flying: set[asyncio.Task[None]] = field(default_factory=set)
+    _busy: set[int] = field(default_factory=set)
+    _probe_at_ms: int = 0
+    _paused: bool = False
+    next_due_ms: int | None = None
+
+    async def deliver_batch(self) -> int:
+        """
+        Start what is due and first in its lane.
+
+        Returns:
+            How many calls were started; 0 lets the caller sleep until woken or due.
+        """
+        room = AT_ONCE - len(self.flying)
+        if self._paused:
+            room = 1 if not self.flying and self.clock.now_ms() >= self._probe_at_ms else 0
+        if room <= 0:
+            return 0
+        claimed = await self.store.write(lambda tx: self._claim(tx, room))
+        for effect in claimed:
+            self._busy.add(effect.lane)
+            task = asyncio.create_task(self._fly(effect), name=f"suppression {effect.id}")
+            self.flying.add(task)
+            task.add_done_callback(self.flying.discard)
+        return len(claimed)
+
+    async def land(self) -> None:
+        """Wait until nothing flies."""
+        while self.flying:
+            await asyncio.wait(list(self.flying))
+
+    def resumed(self) -> None:
+        """Somebody ended the pause: try at once."""
+        self._paused, self._probe_at_ms = False, 0
+        self.wake.set()
+
+    def _claim(self, tx: Tx, room: int) -> list[Effect]:
+        now = self.clock.now_ms()
+        pauses = tx.books.pauses()
+        self._paused = Dest.SUPPRESSIONS in pauses
+        if self._paused:
+            self._probe_at_ms = now + PROBE_PAUSED_MS
+            if pauses[Dest.SUPPRESSIONS].by != "homing":
+                return []
+        passed = set(self._busy)
+        claimed: list[Effect] = []
+        self.next_due_ms = None
+        for effect in tx.effects.ready(Dest.SUPPRESSIONS, after=0, limit=READ):
+            if effect.lane in passed:
+                continue
+            passed.add(effect.lane)  # what comes later in this lane waits for this one
+            if effect.due_at > now:
+                self.next_due_ms = min(effect.due_at, self.next_due_ms or effect.due_at)
+            elif len(claimed) < room:
+                claimed.append(effect)
+        return claimed
+
+    async def _fly(self, effect: Effect) -> None:
+        try:
+            outcome = Delivered() if self.capture else await settled(lambda: self._sent(effect))
+            await self.store.write(lambda tx: self._settle(tx, effect, outcome))
+        finally:
+            self._busy.discard(effect.lane)
+            self.wake.set()
+
+    async def _sent(self, effect: Effect) -> Outcome:
+        call = orjson.loads(effect.payload)
+        body = None if call["body"] is None else orjson.dumps(call["body"])
+        answer = await self.api.call(call["method"], call["path"], body)
+        return suppression_outcome_of(
+            answer, lifting=call["method"] == "DELETE", now_ms=self.clock.now_ms()
+        )
+
+    def _settle(self, tx: Tx, effect: Effect, outcome: Outcome) -> None:
+        now = self.clock.now_ms()
+        match outcome:
+            case Delivered():
+                tx.effects.done([effect.id])
+                tx.books.count("effects:suppressions:ready", -1)
+                tx.books.count("effects:suppressions:done")
+                if self._paused:
+                    self._paused = False
+                    tx.books.resume(Dest.SUPPRESSIONS)
+                    tx.books.clear_alert("paused", Dest.SUPPRESSIONS)
+            case RetryLater(reason=reason, after_s=after_s, counts=counts):
+                delay = next_delay_s(effect.attempt + 1, self.clock.chance())
+                due = now + int((delay if after_s is None else after_s) * 1000)
+                tx.effects.retry(effect.id, due_at=due, counts=counts, reason=reason)
+            case Unknown(reason=reason):
+                tx.effects.retry(effect.id, due_at=now + 5_000, counts=False, reason=reason)
+            case Rejected(reason=reason):
+                tx.effects.dead(effect.id, reason)
+                tx.books.count("effects:suppressions:ready", -1)
+                tx.books.count("effects:suppressions:dead")
+                log.warning(
+                    EFFECT_DIED, effect=effect.id, destination="suppressions", reason=reason
+                )
+            case Paused(reason=reason):
+                self._paused = True
+                self._probe_at_ms = now + PROBE_PAUSED_MS
+                tx.books.pause(Dest.SUPPRESSIONS, Pause(now, reason, "homing"))
+                tx.books.alert("paused", Dest.SUPPRESSIONS, reason, at=now)
+                log.error(DESTINATION_PAUSED, destination="suppressions", reason=reason)
+            case _:
+                assert_never(outcome)

@@ -1,0 +1,204 @@
+"""Write back: what is ready for Segment leaves in batches, in order per person."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from homing.core import breaker as breakers
+from homing.core.backoff import next_delay_s
+from homing.core.batching import Batch, batches_of
+from homing.core.effects import Dest, Effect
+from homing.core.events import iso_time
+from homing.core.outcomes import (
+    Delivered,
+    Outcome,
+    Paused,
+    Rejected,
+    RetryLater,
+    Unknown,
+    segment_outcome_of,
+)
+from homing.log import CALLS_WRITTEN_BACK, DESTINATION_PAUSED, EFFECT_DIED, log
+from homing.ports import Pause
+
+if TYPE_CHECKING:
+    from homing.ports import Api, Clock, Store, Tx
+
+BATCH_PATH = "/v1/batch"
+READ = 1_000
+AT_ONCE = 4
+PROBE_PAUSED_MS = 300_000
+
+
+def authorization_of(write_key: str) -> str:
+    """HTTP Basic with the write key as user name and no password."""
+    return "Basic " + base64.b64encode(f"{write_key}:".encode()).decode("ascii")
+
+
+@dataclass(slots=True)
+class WriteBack:
+    """
+    The stage. Everything it sends may be sent twice: Segment dedupes by ``messageId``.
+
+    Args:
+        write_key: Goes into the body, too, as Segment's own libraries do.
+    """
+
+    store: Store
+    api: Api
+    clock: Clock
+    write_key: str
+    capture: bool = False
+    breaker: breakers.Breaker = field(default_factory=breakers.Breaker)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    flying: set[asyncio.Task[None]] = field(default_factory=set)
+    _busy: set[int] = field(default_factory=set)
+    _failures: int = 0
+    _not_before_ms: int = 0
+    _paused: bool = False
+    _probe_at_ms: int = 0
+
+    async def deliver_batch(self) -> int:
+        """
+        Send what is ready and whose person is not on the way already.
+
+        Returns:
+            How many calls left; 0 lets the caller sleep until woken.
+        """
+        room = self._room()
+        if room <= 0:
+            return 0
+        batches = await self.store.write(lambda tx: self._claim(tx, room))
+        for batch in batches:
+            self._busy.update(effect.lane for effect in batch.effects)
+            task = asyncio.create_task(self._fly(batch), name="write back")
+            self.flying.add(task)
+            task.add_done_callback(self.flying.discard)
+        return sum(len(batch.effects) for batch in batches)
+
+    async def land(self) -> None:
+        """Wait until nothing flies."""
+        while self.flying:
+            await asyncio.wait(list(self.flying))
+
+    def wait_s(self) -> float:
+        """How long until it is worth trying again after a failure."""
+        return max(0.0, (self._not_before_ms - self.clock.now_ms()) / 1000)
+
+    def resumed(self) -> None:
+        """Somebody ended the pause: try at once."""
+        self._paused, self._not_before_ms, self._failures = False, 0, 0
+        self.breaker = breakers.Breaker()
+        self.wake.set()
+
+    def _room(self) -> int:
+        now = self.clock.now_ms()
+        if self._paused:
+            return 1 if not self.flying and now >= self._probe_at_ms else 0
+        if now < self._not_before_ms:
+            return 0
+        monotonic = int(self.clock.monotonic_s() * 1000)
+        self.breaker = breakers.after(self.breaker, breakers.Signal.TICKED, now_ms=monotonic)
+        return breakers.allowance(self.breaker, in_flight=len(self.flying), most=AT_ONCE)
+
+    def _claim(self, tx: Tx, room: int) -> list[Batch]:
+        pauses = tx.books.pauses()
+        self._paused = Dest.SEGMENT in pauses
+        if self._paused and pauses[Dest.SEGMENT].by != "homing":
+            self._probe_at_ms = self.clock.now_ms() + PROBE_PAUSED_MS
+            return []
+        free: list[Effect] = []
+        after = 0
+        while len(free) < room * READ:
+            ready = tx.effects.ready(Dest.SEGMENT, after=after, limit=READ)
+            free += [effect for effect in ready if effect.lane not in self._busy]
+            if len(ready) < READ:
+                break
+            after = ready[-1].id
+        if self._paused:
+            self._probe_at_ms = self.clock.now_ms() + PROBE_PAUSED_MS
+        return batches_of(free, most=room)
+
+    async def _fly(self, batch: Batch) -> None:
+        try:
+            outcome = await self._sent(batch)
+            await self._settle(batch, outcome)
+        finally:
+            self._busy.difference_update(effect.lane for effect in batch.effects)
+            self.wake.set()
+
+    async def _sent(self, batch: Batch) -> Outcome:
+        if self.capture:
+            return Delivered()
+        now = self.clock.now_ms()
+        # sentAt is this attempt's time: Segment shifts every timestamp by its distance to now
+        answer = await self.api.call(
+            "POST", BATCH_PATH, batch.body(write_key=self.write_key, sent_at=iso_time(now))
+        )
+        return segment_outcome_of(answer, now_ms=now)
+
+    async def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        self._count(outcome)
+        match outcome:
+            case Delivered():
+                self._failures, self._not_before_ms = 0, 0
+                await self.store.write(lambda tx: _done(tx, batch, resumed=self._paused))
+                self._paused = False
+                log.debug(CALLS_WRITTEN_BACK, calls=len(batch.effects))
+            case RetryLater(after_s=after_s):
+                self._failures += 1
+                delay = next_delay_s(min(self._failures, 3), self.clock.chance())
+                wait = delay if after_s is None else after_s
+                self._not_before_ms = self.clock.now_ms() + int(wait * 1000)
+            case Unknown():
+                # it may be sent twice, so nothing is unknown here for long
+                self._not_before_ms = self.clock.now_ms() + 1_000
+            case Paused(reason=reason):
+                self._paused = True
+                now = self.clock.now_ms()
+                self._probe_at_ms = now + PROBE_PAUSED_MS
+                await self.store.write(lambda tx: _pause(tx, reason, now))
+                log.error(DESTINATION_PAUSED, destination="segment", reason=reason)
+            case Rejected(reason=reason):
+                await self._reject(batch, reason)
+            case _:
+                assert_never(outcome)
+
+    async def _reject(self, batch: Batch, reason: str) -> None:
+        """Find the bad one by halves; it alone is dead."""
+        if len(batch.effects) == 1:
+            effect = batch.effects[0]
+            await self.store.write(lambda tx: _dead(tx, effect, reason))
+            log.warning(EFFECT_DIED, effect=effect.id, destination="segment", reason=reason)
+            return
+        for half in batch.halves():
+            await self._settle(half, await self._sent(half))
+
+    def _count(self, outcome: Outcome) -> None:
+        signal = breakers.signal_of(outcome)
+        if signal is not None:
+            monotonic = int(self.clock.monotonic_s() * 1000)
+            self.breaker = breakers.after(self.breaker, signal, now_ms=monotonic)
+
+
+def _done(tx: Tx, batch: Batch, *, resumed: bool) -> None:
+    tx.effects.done(effect.id for effect in batch.effects)
+    tx.books.count("effects:segment:ready", -len(batch.effects))
+    tx.books.count("effects:segment:done", len(batch.effects))
+    if resumed:
+        tx.books.resume(Dest.SEGMENT)
+        tx.books.clear_alert("paused", Dest.SEGMENT)
+
+
+def _dead(tx: Tx, effect: Effect, reason: str) -> None:
+    tx.effects.dead(effect.id, reason)
+    tx.books.count("effects:segment:ready", -1)
+    tx.books.count("effects:segment:dead")
+
+
+def _pause(tx: Tx, reason: str, now: int) -> None:
+    tx.books.pause(Dest.SEGMENT, Pause(now, reason, "homing"))
+    tx.books.alert("paused", Dest.SEGMENT, reason, at=now)
