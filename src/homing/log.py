@@ -99,7 +99,9 @@ def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = No
             redact,
             _Prioritised(renderer) if "JOURNAL_STREAM" in variables else renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
         logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )

@@ -133,6 +133,9 @@ class Events(Protocol):
     def add(self, row: EventRow) -> None:
         """Keep an event, and its place in its person's history."""
 
+    def replace(self, row: EventRow) -> None:
+        """Write an event evaluated again."""
+
     def seen(self, key: int) -> Seen | None:
         """Whether an id (signed 8-byte hash) was taken in within the dedupe window."""
 
@@ -153,6 +156,15 @@ class Events(Protocol):
 
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
+
+    def ask_erasure(self, places: Iterable[tuple[int, int]]) -> None:
+        """Have elements of the log erased: (request, element)."""
+
+    def erasures(self, *, limit: int) -> list[tuple[int, int]]:
+        """Elements of the log that are still to be erased: (request, element)."""
+
+    def erasure_done(self, requests: Iterable[int]) -> None:
+        """The log's writer erased what was asked of these requests."""
 
     def anonymise(self, number: int) -> None:
         """Let an event tell of nobody."""
@@ -267,6 +279,9 @@ class Sends(Protocol):
 
     def newest(self, *, state: str | None, before: int | None, limit: int) -> list[SendRow]:
         """Sends, newest first."""
+
+    def aside(self, email: str, *, limit: int) -> list[SendRow]:
+        """Sends of an email that stepped out of their lanes and may still leave, oldest first."""
 
     def open_of_person(self, person: int) -> list[SendRow]:
         """A person's sends that have not left yet, oldest first."""

@@ -69,7 +69,10 @@ class TestRefusalOf:
         assert reason is not None
         assert 200 > len(reason)
 
-    @given(st.text(ALPHABET, max_size=30) | st.builds("{}@{}.com".format, st.text(ALPHABET), st.text(ALPHABET)))
+    @given(
+        st.text(ALPHABET, max_size=30)
+        | st.builds("{}@{}.com".format, st.text(ALPHABET), st.text(ALPHABET))
+    )
     def test_the_fast_path_accepts_nothing_the_full_check_would_not(self, address: str) -> None:
         """Ordinary addresses skip the library, which must agree on every one of them."""
         if len(address) <= 254 and addresses._is_ordinary(address):

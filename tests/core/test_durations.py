@@ -35,7 +35,7 @@ class TestParseDuration:
         "text",
         [
             *("", " ", "2", "h", "2 h", "2H", "-2h", "+2h", "1h1h", "12h1d", "1mo", "2ms", "1e3s"),
-            *("1.h", ".5h", "٣h", "2h ", "\n2h", "2h\n", "3 months", "forever", "h" * 10_000),
+            *("1.h", ".5h", "٣h", "2h ", "\n2h", "2h\n", "3 months", "forever", "h" * 100),
         ],
     )
     def test_other_forms_are_refused_with_the_form_expected(self, text):
@@ -73,7 +73,11 @@ class TestParseDuration:
 
         assert "did you mean" not in str(refusal.value)
 
-    @pytest.mark.parametrize("text", ["36526d", "9" * 5_000 + "w", "1" + "0" * 400 + "s"])
+    @pytest.mark.parametrize(
+        "text",
+        ["36526d", "9" * 5_000 + "w", "1" + "0" * 400 + "s"],
+        ids=["days", "digits", "zeros"],
+    )
     def test_more_than_a_century_is_refused(self, text):
         """
         A duration that would overflow a date is refused where it is written.

@@ -81,17 +81,20 @@ class TestParseEvent:
         """Every documented field of a delivery arrives."""
         event = parse_event(DELIVERED)
 
-        assert EmailEvent(
-            type="delivered",
-            email="example@test.com",
-            at_ms=1_513_299_569_000,
-            timed=True,
-            sg_event_id="rWVYmVk90MjZJ9iohOBa3w==",
-            sg_message_id="14c5d75ce93.dfd.64b469.filter0001.16648.5515E0B88.0",
-            smtp_id="<14c5d75ce93.dfd.64b469@ismtpd-555>",
-            categories=("cat facts",),
-            response="250 OK",
-        ) == event
+        assert (
+            EmailEvent(
+                type="delivered",
+                email="example@test.com",
+                at_ms=1_513_299_569_000,
+                timed=True,
+                sg_event_id="rWVYmVk90MjZJ9iohOBa3w==",
+                sg_message_id="14c5d75ce93.dfd.64b469.filter0001.16648.5515E0B88.0",
+                smtp_id="<14c5d75ce93.dfd.64b469@ismtpd-555>",
+                categories=("cat facts",),
+                response="250 OK",
+            )
+            == event
+        )
 
     def test_reads_the_documented_click(self) -> None:
         """A click has its link, its place in the mail, and its group."""
@@ -130,8 +133,10 @@ class TestParseEvent:
 
     @pytest.mark.parametrize(
         "raw",
-        [None, True, "", "yesterday", -1, 0, float("nan"), float("inf"), 10**400, "9" * 5000]
-        + [[], {}, "0x10", 253_402_300_800_000, 999_999_999_999],
+        [
+            *(None, True, "", "yesterday", -1, 0, float("nan"), float("inf"), 10**400, [], {}),
+            *("9" * 5000, "0x10", 253_402_300_800_000, 999_999_999_999),
+        ],
     )
     def test_without_a_usable_timestamp_it_happened_when_it_came(self, raw: object) -> None:
         """A time that no calendar has counts as none."""
@@ -150,9 +155,7 @@ class TestParseEvent:
             ({}, ()),
         ],
     )
-    def test_categories_are_always_a_tuple(
-        self, raw: object, expected: tuple[str, ...]
-    ) -> None:
+    def test_categories_are_always_a_tuple(self, raw: object, expected: tuple[str, ...]) -> None:
         """One text, a list, an empty list and nothing are all normal."""
         assert expected == parse_event({"event": "open", "category": raw}).categories
 
@@ -165,7 +168,8 @@ class TestParseEvent:
         assert expected == parse_event({"event": "deferred", "attempt": raw}).attempt
 
     @pytest.mark.parametrize(
-        ("raw", "expected"), [(True, True), ("true", True), (False, False), (None, False), (1, False)]
+        ("raw", "expected"),
+        [(True, True), ("true", True), (False, False), (None, False), (1, False)],
     )
     def test_an_absent_machine_flag_is_a_person(self, raw: object, expected: bool) -> None:
         """SendGrid leaves the flag out when it is false."""
@@ -180,12 +184,20 @@ class TestParseEvent:
 
     def test_addresses_are_lower_cased_and_may_be_absent(self) -> None:
         """Account events and some drops have no address."""
-        assert "ada@example.com" == parse_event({"event": "open", "email": " Ada@Example.COM "}).email
+        assert (
+            "ada@example.com" == parse_event({"event": "open", "email": " Ada@Example.COM "}).email
+        )
         assert "" == parse_event({"event": "dropped"}).email
 
     def test_only_our_own_arguments_are_kept(self) -> None:
         """Other custom arguments and reserved keys are not ours."""
-        raw = {"event": "open", "homing_send": "s1", "homing_step": 3, "homing_x": None, "other": "y"}
+        raw = {
+            "event": "open",
+            "homing_send": "s1",
+            "homing_step": 3,
+            "homing_x": None,
+            "other": "y",
+        }
 
         assert {"homing_send": "s1", "homing_step": "3"} == parse_event(raw).homing
 
@@ -225,7 +237,8 @@ class TestParseEvent:
         assert all(parse_event({"event": kind}).known for kind in KNOWN_TYPES)
 
     @pytest.mark.parametrize(
-        "raw", [{}, {"event": None}, {"event": ""}, {"event": " "}, {"event": ["open"]}, [], "x", None, 3]
+        "raw",
+        [{}, {"event": None}, {"event": ""}, {"event": " "}, {"event": ["open"]}, [], "x", None, 3],
     )
     def test_without_an_event_it_is_unusable(self, raw: object) -> None:
         """Nothing but a missing type makes an event unusable."""

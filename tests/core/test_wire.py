@@ -18,8 +18,10 @@ VALUES = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(), max_size=10),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(st.characters(), max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(), max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -37,7 +39,10 @@ class TestJsonBytes:
             ({"a": "\ud83d\ude00"}, '{"a":"\U0001f600"}'.encode()),
             ([10**30], b'["1000000000000000000000000000000"]'),
             ([2**64 - 1, -(2**63)], b"[18446744073709551615,-9223372036854775808]"),
-            ({"p": Decimal("9.50"), "n": Decimal("7"), "x": Decimal("NaN")}, b'{"p":9.5,"n":7,"x":null}'),
+            (
+                {"p": Decimal("9.50"), "n": Decimal("7"), "x": Decimal("NaN")},
+                b'{"p":9.5,"n":7,"x":null}',
+            ),
             ({1: "a"}, b'{"1":"a"}'),
             ({"\ud800": Decimal("1.5")}, b'{"\xef\xbf\xbd":1.5}'),
             (MappingProxyType({"a": 1}), b'{"a":1}'),

@@ -2,6 +2,7 @@
 
 import http.client
 import random  # noqa: TID251  # which child dies next, from a fixed seed
+import shutil
 import signal
 import socket
 import subprocess
@@ -687,3 +688,49 @@ serve(SIGUSR1=lambda: (open({flag}, "w").close(), os._exit(78)))
 
         assert 70 == done.returncode
         assert "cannot start /nowhere/python: No such file or directory" in done.stderr
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-socket-activate") is None,
+    reason="systemd-socket-activate is not installed",
+)
+class TestSocketActivation:
+    def test_the_sockets_of_systemd_are_taken_by_name(self, start, tmp_path):
+        """
+        The first caller is the one who starts the service, and gets an answer.
+        """
+        addresses = {name: f"{tmp_path}/{name}.sock" for name in ("public", "admin")}
+        opened = [part for path in addresses.values() for part in ("-l", path)]
+        passed = [part for name in ("LEDGER", "NOTIFY_SOCKET") for part in ("-E", name)]
+        prefix = ("systemd-socket-activate", *opened, "--fdname=public:admin", *passed)
+        service = start(HTTP, public="127.0.0.1:1", prefix=prefix)
+        service.log.expect(f"Listening on {addresses['admin']}")
+
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(addresses["public"])
+            client.sendall(b"POST / HTTP/1.0\r\n\r\n")
+
+            assert client.recv(100).startswith(b"HTTP/1.0 200 OK")
+
+        pairs = " ".join(f"{name}=unix:{addresses[name]}" for name in ("admin", "public"))
+        assert f"service.started {pairs}" == service.log.expect("service.started")
+        service.until_ready()
+
+    def test_a_socket_without_our_name_is_refused(self, start, tmp_path):
+        """
+        A unit that forgot FileDescriptorName= is told so, with exit code 78.
+        """
+        path = f"{tmp_path}/public.sock"
+        prefix = ("systemd-socket-activate", "-l", path, "--fdname=homing.socket")
+        service = start(prefix=prefix)
+        service.log.expect("Listening on")
+
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+
+            assert 78 == service.exit_code()
+
+        assert "got 'homing.socket': set FileDescriptorName=" in service.log.expect(
+            "service.failed"
+        )

@@ -44,6 +44,7 @@ class HttpApi:
         total_s: float = TOTAL_S,
     ) -> None:
         self._base = base.rstrip("/")
+        self._authorization = authorization
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_headers_sent)
         self._session = aiohttp.ClientSession(
@@ -53,7 +54,6 @@ class HttpApi:
             trace_configs=[trace],
             auto_decompress=False,
             headers={
-                "Authorization": authorization,
                 "Content-Type": "application/json",
                 "User-Agent": user_agent,
                 "Accept": "application/json",
@@ -69,6 +69,7 @@ class HttpApi:
                 method,
                 self._base + path,
                 data=body,
+                headers={"Authorization": self._authorization},
                 allow_redirects=False,
                 trace_request_ctx=sent,
             ) as response:
@@ -76,6 +77,11 @@ class HttpApi:
                 return Answer(True, response.status, response.headers, content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(sent.head, error=f"{type(error).__name__}: {error}"[:300])
+
+    def use(self, base: str, *, authorization: str) -> None:
+        """Call another base URL, or with another key, from the next call on."""
+        self._base = base.rstrip("/")
+        self._authorization = authorization
 
     async def close(self) -> None:
         """Close the pool."""

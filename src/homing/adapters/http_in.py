@@ -8,9 +8,9 @@ decompresses before it measures.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 from aiohttp import StreamReader, web
@@ -23,29 +23,33 @@ READ_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 2_048
 MAX_AUDIENCE_BODY = 64 << 10
 
+# its level keeps aiohttp from making access lines at all
+_NO_LOG = logging.getLogger("homing.no_access")
+_NO_LOG.setLevel(logging.CRITICAL + 1)
+
 Take = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
 
 
-class TooLarge(Exception):  # noqa: N818  control flow of this file
+class TooLarge(Exception):
     """The body is over the limit."""
 
 
 class PublicServer(web.Server):
     """Makes connections that may not take for ever over their headers."""
 
-    def __call__(self) -> RequestHandler[Any]:
+    def __call__(self) -> RequestHandler:
         """Open a connection's protocol."""
         return _Connection(
             self,
             loop=self._loop,
-            access_log=None,
+            access_log=_NO_LOG,
             auto_decompress=False,
             keepalive_timeout=75.0,
             lingering_time=2.0,
         )
 
 
-class _Connection(RequestHandler):  # type: ignore[type-arg]
+class _Connection(RequestHandler):
     """One connection: its request line and headers must be complete in time."""
 
     __slots__ = ("_deadline",)

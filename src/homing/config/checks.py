@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, KeysView
 from dataclasses import dataclass
 
-from homing.config.actions import ACTION_KEYS, Actions, Send
-from homing.config.documents import Values
+from homing.config.actions import ACTION_KEYS
+from homing.config.documents import Values, found_at, reach
 from homing.config.emails import MAX_ARGS_BYTES, Email
 from homing.config.problems import KEY, Finding, Loc, expected, guess, shown
-from homing.config.settings import Route, SendGrid, Settings
+from homing.config.settings import SendGrid, Settings
 from homing.core.plans import Address
 
 MAX_CATEGORIES = 10
@@ -19,46 +19,77 @@ MAX_COPIES = 999
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """What may be referred to, by the names in the document, whether or not it is sound."""
+class Written:
+    """
+    What the document says, sound or not.
 
-    emails: Collection[str]
-    lists: Collection[str]
-    groups: Collection[str]
+    A name counts as known and a key as given even if what stands there does not fit: that is
+    reported by itself, and once.
+    """
 
-    @classmethod
-    def of(cls, values: Values) -> Names:
-        """Collect the names of *values*."""
-        sendgrid = values.get("sendgrid")
-        groups = sendgrid.get("groups") if isinstance(sendgrid, dict) else None
-        return cls(_keys(values.get("email")), _keys(values.get("list")), _keys(groups))
+    values: Values
+
+    def names(self, *loc: str) -> KeysView[str]:
+        """List the keys of the table at *loc*."""
+        table = self._at(loc)
+        return table.keys() if isinstance(table, dict) else {}.keys()
+
+    def has(self, *loc: str | int) -> bool:
+        """Tell whether there is a value at *loc*."""
+        return self._at(loc) is not None
+
+    def _at(self, loc: Loc) -> object:
+        return reach(self.values, loc)
 
 
-def _keys(table: object) -> Collection[str]:
-    return tuple(table) if isinstance(table, dict) else ()
+_ACTORS = (("route", "*"), ("journey", "*", "step", "*"), ("journey", "*", "exit", "*"))
+_EMAILS = (
+    *((*actor, "send") for actor in _ACTORS),
+    *((*actor, "send", "email") for actor in _ACTORS),
+)
+_LISTS = tuple((*actor, key) for actor in _ACTORS for key in ("add_to_list", "remove_from_list"))
+_GROUPS = (
+    ("email", "*", "group"),
+    ("suppression", "opt_out", "*", "group"),
+    ("suppression", "opt_in", "*", "group"),
+)
+_SCOPES = tuple((*actor, key) for actor in _ACTORS for key in ("suppress", "unsuppress"))
 
 
-def findings_of(settings: Settings, names: Names) -> Iterator[Finding]:
-    """Check what no single key can tell, in the order of the sections."""
-    yield from _of_admin(settings)
+def findings_of(settings: Settings, written: Written) -> Iterator[Finding]:
+    """Check what no single key can tell."""
+    yield from _of_admin(settings, written)
     yield from _of_groups(settings.sendgrid)
-    for kind in ("opt_out", "opt_in"):
-        for index, rule in enumerate(getattr(settings.suppression, kind)):
-            if rule.group is not None:
-                yield from _group(("suppression", kind, index, "group"), rule.group, names)
+    yield from _of_references(written)
     for name, email in settings.email.items():
-        yield from _of_email(("email", name), email, names)
-        if email.from_ is None and settings.sendgrid.from_ is None:
-            what = "an address, as there is no `sendgrid.from`"
-            yield Finding(("email", name, "from"), expected(what, "nothing"))
+        yield from _of_email(("email", name), email, written)
     for name, route in settings.route.items():
-        yield from _of_route(("route", name), route, names)
+        if not route.stop and not set(written.names("route", name)) - {"when", "stop"}:
+            message = f"expected `{KEY}` to have an action, got none: {', '.join(ACTION_KEYS)}"
+            yield Finding(("route", name), message)
 
 
-def _of_admin(settings: Settings) -> Iterator[Finding]:
+def _of_references(written: Written) -> Iterator[Finding]:
+    """Check each name that stands for something elsewhere in the file."""
+    emails, lists = written.names("email"), written.names("list")
+    groups = written.names("sendgrid", "groups")
+    for paths, what, known in (
+        (_EMAILS, "the name of an [email.*]", emails),
+        (_LISTS, "the name of a [list.*]", lists),
+        (_GROUPS, "a name of `sendgrid.groups`", groups),
+        (_SCOPES, '"global" or a name of `sendgrid.groups`', ("global", *groups)),
+    ):
+        for path in paths:
+            for loc, name in found_at(written.values, path):
+                if isinstance(name, str) and name not in known:
+                    yield Finding(loc, expected(what, shown(name)) + guess(name, known))
+
+
+def _of_admin(settings: Settings, written: Written) -> Iterator[Finding]:
     """Refuse pages that the network could see and nothing protects."""
-    server, admin = settings.server, settings.admin
-    if not server.admin.is_loopback and admin.password is None and admin.token is None:
+    server = settings.server
+    guarded = written.has("admin", "password") or written.has("admin", "token")
+    if not server.admin.is_loopback and not guarded:
         what = "a loopback address, as there is no `admin.password` and no `admin.token`"
         yield Finding(("server", "admin"), expected(what, shown(str(server.admin))))
     if server.admin == server.listen and server.admin.port:
@@ -75,51 +106,11 @@ def _of_groups(sendgrid: SendGrid) -> Iterator[Finding]:
             yield Finding(("sendgrid", "groups", name), expected(what, f"{number}"))
 
 
-def actions_findings(loc: Loc, actions: Actions, names: Names) -> Iterator[Finding]:
-    """Check the names that the actions at *loc* refer to."""
-    if actions.send is not None:
-        yield from sent_findings((*loc, "send"), actions.send, names)
-    for key in ("add_to_list", "remove_from_list"):
-        name = getattr(actions, key)
-        if name is not None and name not in names.lists:
-            message = expected("the name of a [list.*]", shown(name)) + guess(name, names.lists)
-            yield Finding((*loc, key), message)
-    for key in ("suppress", "unsuppress"):
-        scope = getattr(actions, key)
-        if scope is not None and scope != "global":
-            yield from _group((*loc, key), scope, names)
-
-
-def sent_findings(loc: Loc, send: Send, names: Names) -> Iterator[Finding]:
-    """Check that there is such an email."""
-    if send.email not in names.emails:
-        what, got = "the name of an [email.*]", shown(send.email)
-        yield Finding(loc, expected(what, got) + guess(send.email, names.emails))
-
-
-def _group(loc: Loc, name: str, names: Names) -> Iterator[Finding]:
-    if name not in names.groups:
-        what, got = "a name of `sendgrid.groups`", shown(name)
-        yield Finding(loc, expected(what, got) + guess(name, names.groups))
-
-
-def _of_route(loc: Loc, route: Route, names: Names) -> Iterator[Finding]:
-    yield from actions_findings(loc, route, names)
-    if not route.stop and not actions_taken(route):
-        yield Finding(
-            loc, f"expected `{KEY}` to have an action, got none: {', '.join(ACTION_KEYS)}"
-        )
-
-
-def actions_taken(actions: Actions) -> list[str]:
-    """List the keys of *actions* that are set."""
-    return [key for key in ACTION_KEYS if getattr(actions, key) is not None]
-
-
-def _of_email(loc: Loc, email: Email, names: Names) -> Iterator[Finding]:
-    if email.group is not None:
-        yield from _group((*loc, "group"), email.group, names)
-    yield from _of_content(loc, email)
+def _of_email(loc: Loc, email: Email, written: Written) -> Iterator[Finding]:
+    if not written.has(*loc, "from") and not written.has("sendgrid", "from"):
+        what = "an address, as there is no `sendgrid.from`"
+        yield Finding((*loc, "from"), expected(what, "nothing"))
+    yield from _of_content(loc, written)
     yield from _of_lists(loc, email)
     headers = Counter(name.lower() for name in email.headers)
     for name in email.headers:
@@ -131,14 +122,13 @@ def _of_email(loc: Loc, email: Email, names: Names) -> Iterator[Finding]:
         yield Finding((*loc, "custom_args"), expected(what, f"{size:,} bytes"))
 
 
-def _of_content(loc: Loc, email: Email) -> Iterator[Finding]:
+def _of_content(loc: Loc, written: Written) -> Iterator[Finding]:
     """Ask for a template, or else for a subject and a body; not for both."""
-    own = [key for key in ("subject", "html_file", "text_file") if getattr(email, key)]
-    if email.template is not None:
+    own = [key for key in ("subject", "html_file", "text_file") if written.has(*loc, key)]
+    if written.has(*loc, "template"):
         for key in own:
-            yield Finding(
-                (*loc, key), expected("left out", "it", why="the template brings its own")
-            )
+            what = "left out, as the template brings its own"
+            yield Finding((*loc, key), expected(what, "one"))
     elif not own:
         message = f"expected `{KEY}` to have a template, or a subject and html_file or text_file"
         yield Finding(loc, f"{message}, got neither")

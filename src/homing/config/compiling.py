@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
-from homing.config.actions import ACTION_KEYS, Actions
 from homing.config.bodies import Bodies
 from homing.config.documents import Document
 from homing.config.mappings import Mappings
@@ -27,25 +27,20 @@ ON_UNKNOWN = {
 }
 
 
-def compile_plans(settings: Settings, document: Document, parts: Parts) -> plans.Plans:
+def compile_plans(settings: Settings, parts: Parts) -> plans.Plans:
     """
     Resolve names and defaults, and freeze the result.
 
     Args:
         settings: Without errors: every name in it is known.
 
-        document: Where they come from: actions are taken in the order in which they stand there.
-
-        parts: The settings' mappings and bodies, all without findings.
+        parts: What goes with them, without findings.
     """
     suppression, writeback = settings.suppression, settings.writeback
     unversioned = plans.Plans(
         version="",
         emails={name: _email(name, settings, parts) for name in settings.email},
-        routes=tuple(
-            plans.Route(name, route.when, _actions(name, route, document, parts), route.stop)
-            for name, route in settings.route.items()
-        ),
+        routes=tuple(_route(name, settings, parts) for name in settings.route),
         opt_out=_rules(suppression.opt_out),
         opt_in=_rules(suppression.opt_in),
         writeback=plans.Writeback(
@@ -67,8 +62,14 @@ def compile_plans(settings: Settings, document: Document, parts: Parts) -> plans
 class Parts:
     """What was compiled or read apart from the settings, each by its place there."""
 
+    document: Document
     mappings: Mappings
     bodies: Bodies
+
+    @classmethod
+    def of(cls, settings: Settings, document: Document) -> Parts:
+        """Compile the mappings and read the bodies of *settings*."""
+        return cls(document, Mappings.of(settings, document), Bodies.of(settings, document))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -78,6 +79,10 @@ class Parts:
     def mapping(self, *loc: str) -> Compiled | None:
         """Return the mapping at *loc*, None where there is none."""
         return self.mappings.compiled.get(loc)
+
+    def written(self, *loc: str) -> tuple[str, ...]:
+        """List the keys of the table at *loc* in the order in which their author wrote them."""
+        return self.document.keys_at(loc)
 
 
 def version_of(compiled: plans.Plans, sources: Mapping[Compiled, object]) -> str:
@@ -113,45 +118,40 @@ def _rules(rules: Iterable[OptRule]) -> tuple[plans.OptRule, ...]:
     return tuple(plans.OptRule(rule.when, rule.group or "global") for rule in rules)
 
 
-def _actions(
-    name: str, actions: Actions, document: Document, parts: Parts
-) -> tuple[plans.Action, ...]:
-    keys = [key for key in document.keys_at(("route", name)) if key in ACTION_KEYS]
-    return tuple(_action(("route", name, key), getattr(actions, key), parts) for key in keys)
+_At: TypeAlias = Callable[[str], Any]
+"""Returns the mapping in one slot of an action, None where there is none."""
+
+_BUILDERS: Mapping[str, Callable[[Any, _At], plans.Action]] = {
+    "send": lambda send, at: plans.Send(send.email, at("to"), at("data"), send.template),
+    "track": lambda track, at: plans.Track(track.event, at("properties")),
+    "identify": lambda _, at: plans.Identify(at("traits")),
+    "upsert_contact": lambda _, at: plans.UpsertContact(at("fields"), at("custom")),
+    "add_to_list": lambda name, _: plans.ChangeList(name, member=True),
+    "remove_from_list": lambda name, _: plans.ChangeList(name, member=False),
+    "add_to_audience": lambda key, _: plans.ChangeAudience(key, member=True),
+    "remove_from_audience": lambda key, _: plans.ChangeAudience(key, member=False),
+    "suppress": lambda scope, _: plans.Suppress(scope),
+    "unsuppress": lambda scope, _: plans.Unsuppress(scope),
+}
 
 
-def _action(loc: tuple[str, ...], value: Any, parts: Parts) -> plans.Action:  # noqa: ANN401 - of the class that the key says
-    def mapping(slot: str) -> Compiled | None:
-        return parts.mapping(*loc, slot)
-
-    match loc[-1]:
-        case "send":
-            action = plans.Send(value.email, mapping("to"), mapping("data"), value.template)
-        case "track":
-            action = plans.Track(value.event, mapping("properties"))
-        case "identify":
-            action = plans.Identify(parts.mappings.compiled[*loc, "traits"])
-        case "upsert_contact":
-            action = plans.UpsertContact(mapping("fields"), mapping("custom"))
-        case "suppress":
-            action = plans.Suppress(value)
-        case "unsuppress":
-            action = plans.Unsuppress(value)
-        case "add_to_list" | "remove_from_list" as key:
-            action = plans.ChangeList(value, member=key == "add_to_list")
-        case key:
-            action = plans.ChangeAudience(value, member=key == "add_to_audience")
-    return action
+def _route(name: str, settings: Settings, parts: Parts) -> plans.Route:
+    route = settings.route[name]
+    actions = tuple(
+        _BUILDERS[key](getattr(route, key), partial(parts.mapping, "route", name, key))
+        for key in parts.written("route", name)
+        if key in _BUILDERS
+    )
+    return plans.Route(name, route.when, actions, route.stop)
 
 
 def _email(name: str, settings: Settings, parts: Parts) -> plans.Email:
     email, sendgrid = settings.email[name], settings.sendgrid
     kind = plans.EmailClass(email.class_)
-    sender = email.from_ or sendgrid.from_
-    assert sender is not None, "checks refuse an email without a sender"
     return plans.Email(
         name=name,
-        sender=sender,
+        # One of the two is there: an email without a sender is refused before.
+        sender=email.from_ or sendgrid.from_ or plans.Address(""),
         template=email.template,
         subject=email.subject,
         html=parts.bodies.texts.get(("email", name, "html_file")),

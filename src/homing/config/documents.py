@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +70,7 @@ class Document:
 
     def keys_at(self, loc: Loc) -> tuple[str, ...]:
         """List the keys of the table at *loc* in the order in which they were written."""
-        table = _reach(self.values, loc)
+        table = reach(self.values, loc)
         return tuple(table) if isinstance(table, dict) else ()
 
     def _place(self, loc: Loc) -> tuple[Source, int | None]:
@@ -152,7 +152,7 @@ def _read_source(path: Path) -> Source:
     except RecursionError:
         raise _failure(path, f"expected tables nested at most {MAX_DEPTH} deep") from None
     except ValueError as error:
-        raise _not_toml(path, error) from None
+        raise _not_toml(path, text, error) from None
     if _is_too_deep(values):
         raise _failure(path, f"expected tables nested at most {MAX_DEPTH} deep")
     return Source(path, text, values)
@@ -162,43 +162,38 @@ def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
-        text = raw.decode("utf-8-sig")
     except OSError as error:
         raise _failure(path, f"expected a configuration file, got none: {error.strerror}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise _failure(path, f"expected a file of at most {MAX_FILE_BYTES:,} bytes")
+    try:
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise _failure(path, "expected UTF-8 text, got other bytes", line=line) from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise _failure(path, f"expected a file of at most {MAX_FILE_BYTES} bytes")
-    return text
 
 
 def _failure(path: Path, message: str, *, line: int | None = None) -> ConfigError:
     return ConfigError([Problem(path, "", line, message)])
 
 
-def _not_toml(path: Path, error: ValueError) -> ConfigError:
+def _not_toml(path: Path, text: str, error: ValueError) -> ConfigError:
     message = str(error)
     place = _TOML_PLACE.search(message)
-    line = int(place[1]) if place and place[1] else None
-    reason = message[: place.start()] if place else message
-    return _failure(path, f"expected TOML, got something else: {reason}", line=line)
+    line = None
+    if place is not None:
+        message = message[: place.start()]
+        line = int(place[1]) if place[1] else text.count("\n") + 1
+    return _failure(path, f"expected TOML, got something else: {message}", line=line)
 
 
 def _is_too_deep(values: Values) -> bool:
     level: list[object] = [values]
     for _ in range(MAX_DEPTH):
-        level = [child for value in level for child in _children(value)]
+        level = [child for value in level for _, child in _parts(value)]
         if not level:
             return False
     return True
-
-
-def _children(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
 
 
 def _patterns_of(main: Source) -> list[str]:
@@ -227,7 +222,7 @@ def _merged(sources: list[Source]) -> tuple[Values, list[Problem]]:
     for index, source in enumerate(sources):
         for loc in _merge(values, source.values, ()):
             key = ".".join(map(quoted, loc))
-            first = next(s.path for s in sources[:index] if _reach(s.values, loc) is not None)
+            first = next(s.path for s in sources[:index] if reach(s.values, loc) is not None)
             line = source.lines.get(loc)
             problems.append(Problem(source.path, key, line, _twice(key, first, source.path)))
     return values, problems
@@ -283,11 +278,29 @@ def _child(value: object, part: str | int) -> object:
     return None
 
 
-def _reach(values: Values, loc: Loc) -> object:
+def reach(values: Values, loc: Loc) -> object:
+    """Follow *loc* into *values*; None where it leads nowhere (TOML has no null)."""
     value: object = values
     for part in loc:
         value = _child(value, part)
     return value
+
+
+def found_at(value: object, path: tuple[str, ...], loc: Loc = ()) -> Iterator[tuple[Loc, object]]:
+    """Find what *path* leads to: each place and value; ``*`` stands for any key or item."""
+    if not path:
+        yield loc, value
+    elif path[0] == "*":
+        for part, child in _parts(value):
+            yield from found_at(child, path[1:], (*loc, part))
+    elif isinstance(value, dict) and path[0] in value:
+        yield from found_at(value[path[0]], path[1:], (*loc, path[0]))
+
+
+def _parts(value: object) -> Iterable[tuple[str | int, object]]:
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _item_name(value: object) -> str | None:

@@ -123,6 +123,7 @@ def _arg_value(value: object) -> str:
 
 
 HeaderName = Annotated[str, Expect("the name of a header that may be set", _header_name)]
+HeaderValue = Annotated[str, text("ASCII text", longest=998, pattern=re.compile(r"[ -~]+"))]
 ArgName = Annotated[str, Expect("the name of a custom arg", _arg_name)]
 ArgValue = Annotated[str, Expect("text", _arg_value)]
 Category = Annotated[
@@ -161,7 +162,7 @@ class Email(Section):
     reply_to: EmailAddress | None = None
     cc: Rows[EmailAddress] = ()
     bcc: Rows[EmailAddress] = ()
-    headers: dict[HeaderName, Words] = Field(default={})
+    headers: dict[HeaderName, HeaderValue] = Field(default={})
     categories: Rows[Category] = ()
     custom_args: dict[ArgName, ArgValue] = Field(default={})
     ip_pool: Pool | None = None

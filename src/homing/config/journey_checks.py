@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from homing.config.actions import ACTION_KEYS
-from homing.config.checks import Names, actions_findings, actions_taken, sent_findings
+from homing.config.checks import Written
 from homing.config.journeys import Journey, Step
 from homing.config.problems import KEY, Finding, Loc, expected, guess, shown
 
@@ -22,40 +22,32 @@ _OF_KIND = {
 _RESERVED = ("next", "end", "restart")
 
 
-def journey_findings(loc: Loc, journey: Journey, names: Names) -> Iterator[Finding]:
+def journey_findings(loc: Loc, journey: Journey, written: Written) -> Iterator[Finding]:
     """Check the journey at *loc*: names, kinds of steps, targets."""
     yield from _unique((*loc, "exit"), [entry.name for entry in journey.exit])
-    for index, entry in enumerate(journey.exit):
-        if entry.send is not None:
-            yield from sent_findings((*loc, "exit", index, "send"), entry.send, names)
     if not journey.step:
         yield Finding((*loc, "step"), expected("a list of steps", "an empty one"))
     ids = [step.id for step in journey.step]
     yield from _unique((*loc, "step"), ids, key="id")
     for index, step in enumerate(journey.step):
-        yield from _of_step((*loc, "step", index), step, names)
+        yield from _of_step((*loc, "step", index), step, written)
         yield from _targets((*loc, "step", index), step, ids)
 
 
-def _of_step(loc: Loc, step: Step, names: Names) -> Iterator[Finding]:
+def _of_step(loc: Loc, step: Step, written: Written) -> Iterator[Finding]:
     if step.id in _RESERVED:
         yield Finding((*loc, "id"), expected("a name that is no target's", shown(step.id)))
-    kinds = [kind for kind in WAITS if getattr(step, kind) is not None] + actions_taken(step)
+    kinds = [kind for kind in (*WAITS, *ACTION_KEYS) if written.has(*loc, kind)]
     if len(kinds) != 1:
         got = " and ".join(kinds) or "none"
         every = ", ".join((*WAITS, *ACTION_KEYS))
         yield Finding(loc, f"expected `{KEY}` to have one kind, got {got}: {every}")
-    given = {
-        info.alias or name
-        for name, info in Step.model_fields.items()
-        if name in step.model_fields_set
-    }
     for key, kind in _OF_KIND.items():
-        if key in given and kind not in kinds:
-            yield Finding((*loc, key), expected(f"left out, as the step has no {kind}", "it"))
+        if written.has(*loc, key) and kind not in kinds:
+            what = f"left out, as the step has no {kind}"
+            yield Finding((*loc, key), expected(what, "one"))
     if step.until is not None and (step.until.at is None) == (step.until.time is None):
         yield Finding((*loc, "until"), f"expected `{KEY}` to have either `at` or `time`")
-    yield from actions_findings(loc, step, names)
     for key in ("on", "split", "random"):
         yield from _unique((*loc, key), [branch.name for branch in getattr(step, key) or ()])
 

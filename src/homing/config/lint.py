@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import combinations, takewhile
 
-from homing.config.actions import Send
+from homing.config.actions import Actions, Send
+from homing.config.documents import Values, found_at
+from homing.config.journeys import Exit
 from homing.config.leaves import all_of
 from homing.config.problems import KEY, Finding, Loc, shown
 from homing.config.settings import Settings
 from homing.core.fql import Condition
 
+_ANSWERED_503 = f"`{KEY}` is empty: what is posted there is answered 503"
 POSTGRESQL = f"`{KEY}`: PostgreSQL is not run by this version"
 
 # What this version reads and checks, but does not do.
@@ -46,7 +49,7 @@ _MIN_NEAR_CHARS = 6
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
-def warnings_of(settings: Settings, values: object) -> Iterator[Finding]:
+def warnings_of(settings: Settings, values: Values) -> Iterator[Finding]:
     """
     Look for what a person would want to know before the daemon starts.
 
@@ -56,10 +59,10 @@ def warnings_of(settings: Settings, values: object) -> Iterator[Finding]:
         values: The document's own tables, which tell what is set and what is a default.
     """
     for path in _NOT_RUN:
-        for loc in _set_at(values, path):
+        for loc, _ in found_at(values, path):
             yield Finding(loc, f"`{KEY}` is not run by this version")
     for path in _NOT_KEPT_BACK:
-        for loc in _set_at(values, path):
+        for loc, _ in found_at(values, path):
             yield Finding(loc, f"`{KEY}` is not run by this version: it keeps no email back")
     if settings.store.url.scheme == "postgresql":
         yield Finding(("store", "url"), POSTGRESQL)
@@ -72,32 +75,20 @@ def warnings_of(settings: Settings, values: object) -> Iterator[Finding]:
     yield from near_misses(_event_names(settings))
 
 
-def _set_at(value: object, path: tuple[str, ...], loc: Loc = ()) -> Iterator[Loc]:
-    """Find what *path* leads to in the tables; ``*`` stands for any key."""
-    if not path:
-        yield loc
-    elif isinstance(value, dict):
-        for key in value if path[0] == "*" else [path[0]]:
-            if key in value:
-                yield from _set_at(value[key], path[1:], (*loc, key))
-
-
 def _of_receiving(settings: Settings) -> Iterator[Finding]:
     segment, sendgrid = settings.segment, settings.sendgrid
     for name, source in segment.source.items():
-        loc = ("segment", "source", name)
         if not source.secrets:
-            yield Finding((*loc, "secrets"), f"`{KEY}` is empty: posts to it are answered 503")
+            yield Finding(("segment", "source", name, "secrets"), _ANSWERED_503)
         if source.batch == "require-token" and source.token is None:
             yield Finding(
-                (*loc, "token"),
+                ("segment", "source", name, "token"),
                 f"`{KEY}` is not set: arrays that Segment signs over their first element only"
                 " are answered 401 when they hold more",
             )
     for name, webhook in sendgrid.webhook.items():
         if not webhook.public_keys:
-            loc = ("sendgrid", "webhook", name, "public_keys")
-            yield Finding(loc, f"`{KEY}` is empty: posts to it are answered 503")
+            yield Finding(("sendgrid", "webhook", name, "public_keys"), _ANSWERED_503)
     for section in ("segment", "sendgrid"):
         if getattr(settings, section).endpoint.startswith("http:"):
             yield Finding(
@@ -123,9 +114,10 @@ def _of_emails(settings: Settings) -> Iterator[Finding]:
 
 def _sends(settings: Settings) -> Iterator[Send]:
     journeys = settings.journey.values()
-    for actions in (*settings.route.values(), *(s for j in journeys for s in (*j.step, *j.exit))):
-        if actions.send is not None:
-            yield actions.send
+    steps = [step for journey in journeys for step in journey.step]
+    exits = [entry for journey in journeys for entry in journey.exit]
+    actors: list[Actions | Exit] = [*settings.route.values(), *steps, *exits]
+    return (actor.send for actor in actors if actor.send is not None)
 
 
 def _event_names(settings: Settings) -> list[tuple[Loc, str]]:

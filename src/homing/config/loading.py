@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homing.config import checks, documents, journey_checks, lint
-from homing.config.bodies import Bodies
 from homing.config.compiling import Parts, compile_plans
 from homing.config.documents import Document
 from homing.config.leaves import all_of
-from homing.config.mappings import Mappings
 from homing.config.problems import ConfigError, Finding, Problem
 from homing.config.secrets import SecretRef, missing_of, values_of
 from homing.config.settings import Settings
@@ -90,7 +88,7 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Loaded:
     """
     document = documents.read(path)
     settings, misfits = fit(document.values)
-    parts = Parts(Mappings.of(settings, document), Bodies.of(settings, document))
+    parts = Parts.of(settings, document)
     errors = [*misfits, *_checked(settings, document), *parts.findings]
     if errors or document.problems:
         raise ConfigError([*document.problems, *_problems(document, errors)])
@@ -100,17 +98,17 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Loaded:
         path=path,
         files=tuple(source.path for source in document.sources),
         settings=settings,
-        plans=compile_plans(settings, document, parts),
+        plans=compile_plans(settings, parts),
         warnings=_problems(document, warnings),
         _document=document,
     )
 
 
 def _checked(settings: Settings, document: Document) -> Iterator[Finding]:
-    names = checks.Names.of(document.values)
-    yield from checks.findings_of(settings, names)
+    written = checks.Written(document.values)
+    yield from checks.findings_of(settings, written)
     for name, journey in settings.journey.items():
-        yield from journey_checks.journey_findings(("journey", name), journey, names)
+        yield from journey_checks.journey_findings(("journey", name), journey, written)
 
 
 def _missing(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

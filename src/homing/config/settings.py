@@ -128,7 +128,7 @@ def _group_name(value: str) -> str:
 
 
 GroupName = Annotated[str, Expect("the name of a group", _group_name)]
-GroupId = Annotated[int, whole(1, 2**53)]
+GroupId = Annotated[int, whole(1, 2**53, what="the id of a group, a whole number")]
 
 SCOPES = frozenset({"global", "bounce", "spam", "invalid"})
 """Scopes of a suppression that are no group."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Annotated, TypeGuard, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -27,17 +28,19 @@ def fit(values: Values) -> tuple[Settings, list[Finding]]:
     Read *values* as settings.
 
     Returns:
-        The settings, and what does not fit. What does not fit is left out of the settings, with
-        the table around it, so that the rest can be checked all the same.
+        The settings, and what does not fit. What does not fit is left out of the settings, so
+        that the rest can be checked all the same.
     """
-    try:
-        return Settings.model_validate(values), []
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-    findings = [_finding(detail) for detail in details]
-    rest = _without(values, {_misfit(detail)[:2] for detail in details})
-    settings, more = fit(rest) if rest != values else (Settings(), [])
-    return settings, findings + more
+    findings: list[Finding] = []
+    rest = values
+    while True:
+        try:
+            return Settings.model_validate(rest), findings
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        # Later rounds only find what this one left out.
+        findings = findings or [_finding(detail) for detail in details]
+        rest = _without(rest, {_misfit(detail) for detail in details})
 
 
 def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
@@ -51,8 +54,11 @@ def section_at(loc: Loc) -> type[Section] | None:
 
 
 def _misfit(detail: ErrorDetails) -> Loc:
+    """Choose what to leave out: a key, but a list as a whole, so that no item changes its place."""
     loc = _loc(detail)
-    return loc[:-1] if detail["type"] == "missing" else loc
+    if detail["type"] == "missing":
+        loc = loc[:-1]
+    return tuple(takewhile(lambda part: isinstance(part, str), loc))
 
 
 def _loc(detail: ErrorDetails) -> Loc:
@@ -60,16 +66,12 @@ def _loc(detail: ErrorDetails) -> Loc:
     return tuple(part for part in detail["loc"] if not _INNER.fullmatch(str(part)))
 
 
-def _without(values: Values, locs: set[Loc]) -> Values:
-    """Leave out what stands at *locs*, each of one or two keys."""
-    kept: Values = {}
-    for key, value in values.items():
-        if (key,) in locs:
-            continue
-        kept[key] = value
-        if isinstance(value, dict):
-            kept[key] = {name: v for name, v in value.items() if (key, name) not in locs}
-    return kept
+def _without(values: Values, locs: set[Loc], at: Loc = ()) -> Values:
+    return {
+        key: _without(value, locs, (*at, key)) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if (*at, key) not in locs
+    }
 
 
 def _finding(detail: ErrorDetails) -> Finding:

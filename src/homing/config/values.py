@@ -29,20 +29,22 @@ T = TypeVar("T")
 Rows: TypeAlias = Annotated[tuple[T, ...], Field(strict=False)]
 """A list of T; TOML's list is taken for the tuple."""
 
+MAX_NAMED_ADDRESS_CHARS = 512
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,72}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,15}) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _SIZE_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _SIZE_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", re.ASCII)
 _NAMED_ADDRESS = re.compile(r'\s*(?:"([^"\\<>]*)"|([^"<>@]*?))\s*<([^<>\s]+)>\s*')
+# Nearly every address there is. What does not match is read by `homing.core.addresses`.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"(?=.{1,63}[.])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\."
 _PLAIN_ADDRESS = re.compile(
-    r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64})*"
-    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}",
-    re.ASCII,
+    rf"(?=.{{1,64}}@)(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL})+[A-Za-z]{{2,63}}", re.ASCII
 )
-_TEMPLATE = re.compile(
-    r"d-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE
-)
+_TEMPLATE = re.compile(r"d-[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
+_LEGACY_TEMPLATE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _PUBLIC_KEY = re.compile(
     r"(?:-----BEGIN PUBLIC KEY-----)?[A-Za-z0-9+/=\s]{80,}(?:-----END PUBLIC KEY-----\s*)?"
@@ -118,7 +120,7 @@ def choice(*options: str) -> Expect:
     return Expect(" or ".join(filter(None, [", ".join(names[:-1]), names[-1]])), parse)
 
 
-def whole(least: int, most: int) -> Expect:
+def whole(least: int, most: int, *, what: str = "") -> Expect:
     """Expect a whole number from *least* to *most*."""
 
     def parse(value: object) -> int:
@@ -126,14 +128,14 @@ def whole(least: int, most: int) -> Expect:
             raise Unfit
         return value
 
-    return Expect(f"a whole number from {least} to {most:,}", parse)
+    return Expect(what or f"a whole number from {least} to {most:,}", parse)
 
 
 def number(what: str, *, most: float) -> Expect:
     """Expect a number over 0 and up to *most*."""
 
     def parse(value: object) -> float:
-        if type(value) not in {int, float} or not 0 < value <= most:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
             raise Unfit
         return float(value)
 
@@ -237,24 +239,29 @@ def _store_url(value: object) -> StoreUrl:
 
 def _address(value: object) -> Address:
     found = _text_of(value)
+    if len(found) > MAX_NAMED_ADDRESS_CHARS or not found.isprintable():
+        raise Unfit
     match = _NAMED_ADDRESS.fullmatch(found)
     name = ((match[1] or match[2] or "").strip() or None) if match else None
     email = match[3] if match else found.strip()
-    if name and not name.isprintable():
-        raise Unfit
-    if _PLAIN_ADDRESS.fullmatch(email) and email.index("@") <= 64:
-        return Address(email, name)
-    return Address(_unusual_email(email), name)
+    return Address(email if _PLAIN_ADDRESS.fullmatch(email) else _unusual_email(email), name)
 
 
 def _unusual_email(email: str) -> str:
-    """Read an address that is not plain ASCII; SendGrid takes the domain as punycode."""
-    from email_validator import validate_email  # noqa: PLC0415 - 30 ms that few configurations need
+    from homing.core.addresses import ascii_form, refusal_of  # noqa: PLC0415 - 40 ms, seldom needed
 
-    found = validate_email(email, check_deliverability=False).ascii_email
-    if found is None:
-        msg = "before the @ only ASCII can be sent"
+    if refusal_of(email) is not None:
+        raise Unfit
+    return ascii_form(email)
+
+
+def _template(value: object) -> str:
+    found = _text_of(value)
+    if _LEGACY_TEMPLATE.fullmatch(found):
+        msg = "a legacy template takes no dynamic data"
         raise Unfit(msg)
+    if not _TEMPLATE.fullmatch(found):
+        raise Unfit
     return found
 
 
@@ -281,7 +288,8 @@ def zone_or_path(value: object) -> str:
 
 def _secret(value: object) -> SecretRef:
     if not isinstance(value, SecretRef):
-        msg = "a secret does not belong in the file" if isinstance(value, str) else ""
+        literal = isinstance(value, str) and not value.startswith("${")
+        msg = "a secret does not belong in the file" if literal else ""
         raise Unfit(msg)
     return value
 
@@ -328,9 +336,7 @@ Label = Annotated[str, text("a name without dots", longest=73, pattern=re.compil
 Words = Annotated[str, text("text", longest=1_000)]
 EventName = Annotated[str, text("an event's name", longest=255)]
 AudienceKey = Annotated[str, text("an audience's key", longest=255)]
-Template = Annotated[
-    str, text('a template id like "d-" and 32 hex digits', longest=36, pattern=_TEMPLATE)
-]
+Template = Annotated[str, Expect('a template id like "d-" and 32 hex digits', _template)]
 ClockTime = Annotated[dt.time, Expect('a time of day like "21:00"', _clock)]
 Zone = Annotated[str, Expect('a time zone like "Europe/Berlin"', _zone)]
 Weekday = Annotated[str, choice("mon", "tue", "wed", "thu", "fri", "sat", "sun")]

@@ -223,7 +223,9 @@ def root_of(
     return {**event.data, "profile": person.traits, "journey": {}, "send": send or {}}
 
 
-def address_of(want: WantSend, email_to: Any, root: Mapping[str, Any], person: Person) -> str | None:  # noqa: ANN401  a Compiled
+def address_of(
+    want: WantSend, email_to: Any, root: Mapping[str, Any], person: Person
+) -> str | None:
     """
     Where a send goes: the action's or the email's ``to``, else ``properties.email``,
     ``traits.email``, ``context.traits.email``, the person's address. None: nowhere.
@@ -264,5 +266,5 @@ def template_data(want: WantSend, email_data: Any, root: Mapping[str, Any]) -> M
             merged.update(value)
         elif value is not ABSENT:
             msg = f"expected template data to be an object, got {type(value).__name__}"
-            raise MappingFailure(msg)
+            raise MappingFailure("data", problem=msg)
     return merged

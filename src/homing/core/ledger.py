@@ -47,7 +47,13 @@ class IllegalTransition(HomingError):
 _S, _X = SendState, SendSignal
 
 TRANSITIONS: Mapping[SendState, Mapping[SendSignal, SendState]] = {  # absent means illegal
-    _S.RESERVED: {_X.CLAIM: _S.IN_FLIGHT, _X.SKIP: _S.SKIPPED, _X.EXPIRE: _S.EXPIRED},
+    _S.RESERVED: {
+        _X.CLAIM: _S.IN_FLIGHT,
+        _X.SKIP: _S.SKIPPED,
+        _X.EXPIRE: _S.EXPIRED,
+        # It was sent after the backup that this store was restored from.
+        _X.PROVE: _S.ACCEPTED,
+    },
     _S.IN_FLIGHT: {
         _X.ACCEPT: _S.ACCEPTED,
         _X.REJECT: _S.REJECTED,

@@ -115,8 +115,8 @@ def args_of(
     Args:
         send: Id of the send.
 
-        user: The person's userId or anonymousId; never an address, which SendGrid would keep
-            for ever.
+        user: The person's userId or anonymousId. One that is an address is left out: SendGrid
+            keeps arguments for ever.
 
         rule: The route or journey that sent it.
 
@@ -128,7 +128,7 @@ def args_of(
     """
     args = {
         "send": send,
-        "user": user,
+        "user": None if user is None or "@" in user else user,
         "rule": rule,
         "step": step,
         "variant": variant,

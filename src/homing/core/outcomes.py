@@ -162,7 +162,7 @@ def api_message(body: bytes) -> str:
 
 def told_wait_s(headers: Mapping[str, str], *, now_ms: int) -> float | None:
     """
-    Read how long the server asks to wait, in seconds from 1 to ``MAX_WAIT_S``.
+    Read how long a 429 asks to wait, in seconds from 1 to ``MAX_WAIT_S``.
 
     ``X-RateLimit-Reset`` goes before ``Retry-After``, which may be seconds or an HTTP date.
 
@@ -172,6 +172,10 @@ def told_wait_s(headers: Mapping[str, str], *, now_ms: int) -> float | None:
     wait = _reset_s(_header(headers, "X-RateLimit-Reset"), now_ms)
     if wait is None:
         wait = _retry_after_s(_header(headers, "Retry-After"), now_ms)
+    return _bounded(wait)
+
+
+def _bounded(wait: float | None) -> float | None:
     # The floor keeps a moment that has just passed from becoming a busy loop.
     return None if wait is None else min(max(wait, 1.0), MAX_WAIT_S)
 
@@ -196,7 +200,9 @@ def _delivered(answer: Answer, _now_ms: int) -> Outcome:
 
 
 def _retry(answer: Answer, now_ms: int) -> Outcome:
-    return RetryLater(_reason(answer), told_wait_s(answer.headers, now_ms=now_ms))
+    # Every answer may have an X-RateLimit-Reset: without a 429 it asks for nothing.
+    wait = _retry_after_s(_header(answer.headers, "Retry-After"), now_ms)
+    return RetryLater(_reason(answer), _bounded(wait))
 
 
 def _throttled(answer: Answer, now_ms: int) -> Outcome:

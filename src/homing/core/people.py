@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +160,10 @@ def with_zone(person: Person, event: Mapping[str, Any]) -> Person:
     return person
 
 
+@lru_cache(maxsize=1024)
 def did_key(did: Did) -> str:
     """The name under which the times of one distinct ``did()`` are kept."""
-    within = "" if did.within_s is None else f"{did.within_s:g}"
+    within = "" if did.within_s is None else repr(did.within_s)
     condition = "" if did.condition is None else did.condition.text
     return f"{did.event}\x1f{did.at_least}\x1f{within}\x1f{condition}"
 
@@ -208,7 +210,7 @@ def _member(event: Mapping[str, Any], key: str) -> bool | None:
         return None
     value = fields.get(key, fields.get(fields.get("audience_key", key)))
     if key.startswith("j_o_") and value in ("true", "false"):
-        return value == "true"
+        return bool(value == "true")
     return value if isinstance(value, bool) else None
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from homing.core import addresses
 from homing.core.bots import SUSPECT_TYPES
@@ -15,14 +13,11 @@ from homing.core.segment_calls import (
     ID_PREFIX,
     Call,
     CallTooLarge,
-    Cause,
     Who,
     built_identify,
     built_track,
     context_of,
-    identify_call,
     iso,
-    track_call,
 )
 from homing.core.sendgrid import EmailEvent, fingerprint
 from homing.core.suppression import (
@@ -39,46 +34,8 @@ from homing.core.suppression import (
     settled,
 )
 
-if TYPE_CHECKING:
-    from homing.core.effects import WantCall
-    from homing.core.events import Happened
-    from homing.core.people import Person
-
 MACHINE_OPEN = "machine_open"
 """The name under which opens by machines are in a table of names."""
-
-_EMAIL_SPEC = {
-    "processed": "Email Processed",
-    "deferred": "Email Deferred",
-    "delivered": "Email Delivered",
-    "open": "Email Opened",
-    MACHINE_OPEN: "Email Machine Opened",
-    "click": "Email Link Clicked",
-    "bounce": "Email Bounced",
-    "dropped": "Email Dropped",
-    "spamreport": "Email Marked as Spam",
-    "unsubscribe": "Unsubscribed",
-    "group_unsubscribe": "Unsubscribed From Group",
-    "group_resubscribe": "Resubscribed To Group",
-}
-NAME_PRESETS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        # Where the spec has no name, Segment's SendGrid source has one.
-        "email-spec": _EMAIL_SPEC,
-        "segment-sendgrid": _EMAIL_SPEC,
-        "engage": {
-            **_EMAIL_SPEC,
-            "unsubscribe": "Email Unsubscribed",
-            "group_unsubscribe": "Email Group Unsubscribed",
-            "group_resubscribe": "Email Group Subscribed",
-        },
-    }
-)
-"""
-The families of event names that audiences are already built on.
-
-Source: Segment docs, "Email" spec; "SendGrid Marketing Campaigns" source; "Engage events".
-"""
 
 TRAITS = (
     "email_subscription_status",
@@ -197,7 +154,7 @@ def name_of(event: EmailEvent, plan: Writeback) -> str:
     """Tell under which name an event is written, and seen by routes and journeys."""
     separate = plan.machine_opens is MachineOpens.SEPARATE
     key = MACHINE_OPEN if separate and _is_machine_open(event) else event.type
-    return plan.names.get(key) or _EMAIL_SPEC.get(key) or event.type
+    return plan.names.get(key, event.type)
 
 
 def is_written(event: EmailEvent, plan: Writeback) -> bool:
@@ -265,43 +222,6 @@ def suppression_call(who: Who, change: Suppression, *, records: Records, plan: W
         at_ms=change.at_ms,
         message_id=f"{ID_PREFIX}{digest}:i",
     )
-
-
-def call_of(want: WantCall, *, event: Happened, person: Person, number: int, now_ms: int) -> Call:
-    """
-    Build the call that a route or journey decided to make.
-
-    Args:
-        want: A ``track`` or an ``identify``.
-
-        event: What caused it. Its messageId, not its row, makes ours: rows of a new store begin
-            at 1 again, and Segment would take their calls for duplicates.
-
-        person: Whose profile.
-
-        number: Which of the event's wishes it is.
-
-        now_ms: Bounds the call's time, which is the event's: a clock that ran ahead must not put
-            the call into the future.
-
-    Raises:
-        CallRefused: Segment would drop it unseen.
-    """
-    message_id = event.data.get("messageId")
-    cause = Cause(
-        event_id=message_id if isinstance(message_id, str) and message_id else _row_of(event),
-        rule=want.rule,
-        index=number,
-    )
-    who = Who(person.user_id, person.anonymous_id, person.email or "")
-    at_ms = min(event.at_ms, now_ms)
-    if want.call == "identify":
-        return identify_call(cause, who, traits=want.fields, at_ms=at_ms)
-    return track_call(cause, who, event=want.name or "", properties=want.fields, at_ms=at_ms)
-
-
-def _row_of(event: Happened) -> str:
-    return f"{event.id}@{event.received_ms}"
 
 
 def _is_machine_open(event: EmailEvent) -> bool:

@@ -7,15 +7,26 @@ Each is an async context manager.
 
 from homing.emulators.faults import Answer, BadFault, FaultPlan, Faults, parse_faults
 from homing.emulators.ledger import Ledger, RecordedRequest
+from homing.emulators.segment.emulator import SegmentEmulator
+from homing.emulators.segment.products import Destination, Product
+from homing.emulators.segment.settings import SegmentSettings
+from homing.emulators.segment.webhook_sender import (
+    AudienceRefused,
+    SegmentWebhookSender,
+    SenderPace,
+)
 from homing.emulators.sendgrid.emulator import SendGridEmulator
 from homing.emulators.sendgrid.mail import AcceptedMail, MailContent
 from homing.emulators.sendgrid.outcomes import Outcome
 from homing.emulators.sendgrid.settings import Engagement, Pace, SendGridSettings
+from homing.emulators.shop import Shop
 
 __all__ = [
     "AcceptedMail",
     "Answer",
+    "AudienceRefused",
     "BadFault",
+    "Destination",
     "Engagement",
     "FaultPlan",
     "Faults",
@@ -23,8 +34,14 @@ __all__ = [
     "MailContent",
     "Outcome",
     "Pace",
+    "Product",
     "RecordedRequest",
+    "SegmentEmulator",
+    "SegmentSettings",
+    "SegmentWebhookSender",
     "SendGridEmulator",
     "SendGridSettings",
+    "SenderPace",
+    "Shop",
     "parse_faults",
 ]

@@ -25,9 +25,6 @@ class Intake:
     The way in of one API.
 
     Args:
-        is_api: Tells by the path whether a request is for the API (recorded,
-            faulty) or for a page of the emulator's own.
-
         down: The answer to everything while the API is down; None is up.
 
         too_large: Answers a body over the server's limit.
@@ -38,14 +35,11 @@ class Intake:
     misbehaviour: Misbehaviour
     changes: Changes
     clock: Clock
-    is_api: Callable[[str], bool]
     too_large: Answer
     down: Answer | None = None
 
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Record one request, play what befalls it, and record the answer."""
-        if not self.is_api(request.path):
-            return await handler(request)
         try:
             recorded = self._record(request, await request.read())
         except web.HTTPRequestEntityTooLarge:

@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -27,6 +28,7 @@ from homing.processes.channel import Channel
 from homing.processes.children import Parent
 from homing.processes.doors import reception_of
 from homing.processes.exits import EX_CONFIG, EX_DATAERR, EX_IOERR
+from homing.processes.waiting import first_of
 
 TICK_S = 0.5
 FORGET_EVERY_S = 0.05
@@ -94,7 +96,9 @@ class Receiver:
         """Every half second: that we are up, and what was answered since."""
         while True:
             counts = self._public.reception.counts
-            news = [(*key, n - self._told[key]) for key, n in counts.items() if n != self._told[key]]
+            news = [
+                (*key, n - self._told[key]) for key, n in counts.items() if n != self._told[key]
+            ]
             self._told = counts.copy()
             self._channel.send(msgspec.json.encode(News(self._log.head, news[:200])))
             self._parent.tick()
@@ -156,7 +160,7 @@ async def run(config: Path, environ: Mapping[str, str], parent: Parent) -> int:
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(receiver.tell()), tasks.create_task(receiver.forget())]
         stop = tasks.create_task(stopping.wait())
-        await asyncio.wait([stop, receiver.failed], return_when=asyncio.FIRST_COMPLETED)
+        await first_of(stop, receiver.failed)
         parent.stopping()
         for task in [*running, stop]:
             task.cancel()
@@ -203,11 +207,11 @@ def main() -> int:
         return EX_IOERR
 
 
-def run_loop(main_task: object) -> int:
+def run_loop(main_task: Coroutine[Any, Any, int]) -> int:
     """Run a process's main coroutine on the fastest loop there is."""
     import uvloop
 
-    return uvloop.run(main_task)  # type: ignore[no-any-return,arg-type]
+    return uvloop.run(main_task)
 
 
 __all__ = ["Ask", "News", "Receiver", "main", "run", "run_loop", "web"]

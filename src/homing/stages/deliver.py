@@ -128,6 +128,13 @@ class Deliverer:
             task.add_done_callback(self.flying.discard)
         return len(claimed)
 
+    def idle_s(self) -> float:
+        """How long to sleep: until the next send is due, or the budget allows one more."""
+        if self.next_due_ms is None:
+            return 1.0
+        due_s = max(0.0, (self.next_due_ms - self.clock.now_ms()) / 1000)
+        return max(due_s, self.rate.wait_s(), 0.005)
+
     async def land(self) -> None:
         """Wait until nothing flies and every outcome is recorded."""
         while self.flying or self._recording is not None:
@@ -175,9 +182,7 @@ class Deliverer:
         self.next_due_ms = tx.sends.next_due()
         return claimed
 
-    def _intended(
-        self, tx: Tx, row: SendRow, now: int, pauses: object
-    ) -> ClaimedSend | None:
+    def _intended(self, tx: Tx, row: SendRow, now: int, pauses: object) -> ClaimedSend | None:
         email = self.post.plans.emails.get(row.email)
         if email is None:
             refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
@@ -390,9 +395,7 @@ def accepted(tx: Tx, row: SendRow, message_id: str, *, now: int, silent_ms: int)
         tx.sends.add_trace(message_trace(message_id), row.id)
 
 
-def lose(  # noqa: PLR0913
-    tx: Tx, row: SendRow, reason: str, *, now: int, healthy_ms: int, wait_ms: int
-) -> None:
+def lose(tx: Tx, row: SendRow, reason: str, *, now: int, healthy_ms: int, wait_ms: int) -> None:
     """Nobody knows: wait for evidence, on the clock that runs while evidence can arrive."""
     tx.sends.add_attempt(row.id, Attempt(row.attempt, now, "unknown", reason))
     move(tx, row, SendState.UNKNOWN)

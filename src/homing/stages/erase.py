@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from homing.core import people
 from homing.core.digests import address_trace
-from homing.core.people import IdKind, Identity
+from homing.core.people import Identity, IdKind
 from homing.log import PERSON_ERASED, log
 from homing.stages import deliver
 from homing.stages.identity import Known
@@ -23,12 +23,11 @@ SEND_STATES_THAT_STOP = frozenset({"reserved", "retry", "parked", "unknown"})
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What went: counts, and where in the log the person's events lie."""
+    """What went, counted."""
 
     people: int
     sends: int
     events: int
-    places: tuple[tuple[int, int], ...]  # (request, item)
 
 
 def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], now_ms: int) -> Erased:
@@ -36,32 +35,30 @@ def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], now_ms: int) -> E
     return erase(tx, known, people.identities_of(data), now_ms=now_ms)
 
 
-def erase(
-    tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int
-) -> Erased:
+def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) -> Erased:
     """
     Erase everybody who goes by one of these names, and all their other names.
 
     Pending sends are cancelled; sends that were made stay in the books without saying to whom.
     """
     persons = _persons(tx, identities)
-    events, sends, places = 0, 0, list[tuple[int, int]]()
+    events, sends = 0, 0
     for person in persons.values():
         ids = (person.id, *person.merged)
         addresses = _addresses(tx, person)
         sends += _strike_sends(tx, addresses, person, now_ms)
         rows = tx.events.of_person(ids, limit=MAX_HISTORY)
-        places += [(row.request, row.item) for row in rows]
         events += len(rows)
         for row in rows:
             tx.events.anonymise(row.id)
+        tx.events.ask_erasure((row.request, row.item) for row in rows)
         tx.people.delete(ids, last_event=tx.events.cursor().next_event)
         for address in addresses:
             tx.suppressions.hide(address)
     known.forget()
     tx.books.count("people:erased", len(persons))
     log.info(PERSON_ERASED, people=len(persons), sends=sends, events=events)
-    return Erased(len(persons), sends, events, tuple(places))
+    return Erased(len(persons), sends, events)
 
 
 def _persons(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:

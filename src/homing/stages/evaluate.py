@@ -8,7 +8,7 @@ cursor moves in the same transaction: every accepted event is evaluated exactly 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from homing.core.decide import Rules, decide
 from homing.core.digests import digest8
 from homing.core.effects import EventState
 from homing.core.events import Happened
-from homing.core.people import IdKind, Identity
+from homing.core.people import Identity, IdKind
+from homing.core.segment_calls import is_echo
 from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse_event
 from homing.core.splitting import Element, split_events
-from homing.core.writeback import echo_of
 from homing.log import EVENT_QUARANTINED, log
 from homing.ports import Cursor, EventRow, Request
 from homing.stages import erase, home, identity, reserve
@@ -85,11 +85,11 @@ class Evaluator:
         self._mint = mint
         self._known = identity.Known()
         self._surroundings = home.Surroundings()
-        self.erased: list[tuple[int, int]] = []
         self._cursor: Cursor | None = None
         self._split: tuple[int, tuple[Element, ...]] = (0, ())
         self.rules = rules
         self.position = Position()
+        self.wake = asyncio.Event()
 
     async def evaluate_batch(self) -> int:
         """
@@ -115,9 +115,45 @@ class Evaluator:
         self.position.reach(cursor.request)
         return taken
 
+    async def caught_up(self) -> None:
+        """Wait until every event that is in the log now has been evaluated (promise P3)."""
+        head = self._reader.head()
+        if self.position.request < head:
+            self.wake.set()
+            await self.position.reached(head)
+
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
         self._known.forget()
+
+    async def replay(self, numbers: list[int]) -> dict[str, str]:
+        """
+        Evaluate kept events again, under their own ids: what was reserved for them stays reserved.
+
+        Returns:
+            The state of each by its number; "gone" where row or bytes are no more.
+        """
+        states: dict[str, str] = {}
+        for number in numbers:
+            states[str(number)] = await self._store.write(lambda tx, n=number: self._again(tx, n))  # type: ignore[misc]
+        self._known.forget()
+        return states
+
+    def _again(self, tx: Tx, number: int) -> str:
+        row = tx.events.get(number)
+        request = None if row is None else self._reader.request(row.request)
+        elements = () if request is None else split_events(request.body).elements
+        if row is None or request is None or row.item >= len(elements):
+            return "gone"
+        taken = Taken(request, row.item, elements[row.item])
+        with tx.savepoint():
+            after = self._evaluate(tx, taken, number, again=True)
+        if after is None:
+            return row.state.value
+        tx.books.count(f"events:{row.state}", -1)
+        tx.books.count(f"events:{after.state}")
+        tx.events.replace(after)
+        return after.state.value
 
     def _take(self, tx: Tx, requests: list[Request]) -> tuple[Cursor, int]:
         cursor = self._cursor
@@ -160,20 +196,24 @@ class Evaluator:
             tx.books.count("events:duplicates")
             return
         if row.state is EventState.QUARANTINED:
-            log.warning(EVENT_QUARANTINED, event=row.id, source=row.source, reason=row.reason)
+            log.warning(EVENT_QUARANTINED, number=row.id, source=row.source, reason=row.reason)
         tx.events.add(row)
         tx.books.count("events:received")
         tx.books.count(f"events:{row.state}")
 
-    def _evaluate(self, tx: Tx, taken: Taken, number: int) -> EventRow | None:
-        """Dedupe and decide; None for a duplicate."""
+    def _evaluate(
+        self, tx: Tx, taken: Taken, number: int, *, again: bool = False
+    ) -> EventRow | None:
+        """Dedupe (unless it is taken *again* on purpose) and decide; None for a duplicate."""
         if taken.element.reason is not None:
             return self._row(taken, number, EventState.QUARANTINED, taken.element.reason)
         if taken.request.source.startswith("sendgrid/"):
-            return self._evaluate_engagement(tx, taken, number)
-        return self._evaluate_segment(tx, taken, number)
+            return self._evaluate_engagement(tx, taken, number, again=again)
+        return self._evaluate_segment(tx, taken, number, again=again)
 
-    def _evaluate_segment(self, tx: Tx, taken: Taken, number: int) -> EventRow | None:
+    def _evaluate_segment(
+        self, tx: Tx, taken: Taken, number: int, *, again: bool
+    ) -> EventRow | None:
         data: dict[str, Any] = taken.element.data
         reason = events.unusable_reason(data)
         if reason is not None:
@@ -184,16 +224,15 @@ class Evaluator:
         row = replace(row, type=data["type"], name=_name(data), message_id=key)
         name = b"s:" + (taken.element.raw if key is None else key.encode("utf-8", "replace"))
         seen = self._seen(tx, (digest8(name),), row, taken)
-        if seen is not EventState.DONE:
+        if not again and seen is not EventState.DONE:
             return None if seen is None else replace(row, state=seen, reason=CONFLICT)
-        if echo_of(data):
+        if is_echo(data):
             return replace(row, state=EventState.FILTERED, reason="echo: our own call came back")
         at_ms = events.event_time_ms(data, row.received_at)
         row = replace(row, at=at_ms)
         if data["type"] == "delete":
-            gone = erase.erase_named(tx, self._known, data, self._clock.now_ms())
-            tx.books.count("events:deletes")
-            self.erased += [*gone.places, (row.request, row.item)]
+            erase.erase_named(tx, self._known, data, self._clock.now_ms())
+            tx.events.ask_erasure([(row.request, row.item)])
             return replace(row, message_id=None)
         person = identity.person_of(tx, self._known, data)
         if person is None:
@@ -204,7 +243,9 @@ class Evaluator:
         self._decide(tx, happened, person)
         return replace(row, person=person.id)
 
-    def _evaluate_engagement(self, tx: Tx, taken: Taken, number: int) -> EventRow | None:
+    def _evaluate_engagement(
+        self, tx: Tx, taken: Taken, number: int, *, again: bool
+    ) -> EventRow | None:
         row = self._row(taken, number, EventState.DONE, None)
         try:
             event = parse_event(taken.element.data, row.received_at)
@@ -217,7 +258,7 @@ class Evaluator:
         if own is not None:
             keys.append(int.from_bytes(own[:8], signed=True))
         seen = self._seen(tx, tuple(keys), row, taken)
-        if seen is not EventState.DONE:
+        if not again and seen is not EventState.DONE:
             return None if seen is None else replace(row, state=seen, reason=CONFLICT)
         if not event.known:
             reason = f"unknown SendGrid event {event.type[:40]!r}"
@@ -243,9 +284,7 @@ class Evaluator:
             name=None if heard is None else _name(heard),
         )
 
-    def _whose(
-        self, tx: Tx, event: EmailEvent, correlated: home.Correlated
-    ) -> Person | None:
+    def _whose(self, tx: Tx, event: EmailEvent, correlated: home.Correlated) -> Person | None:
         if correlated.send is not None:
             person = tx.people.get(correlated.send.person)
             if person is not None:
@@ -293,6 +332,6 @@ class Evaluator:
 CONFLICT = "conflict: this id was taken in before with another body; the first stays"
 
 
-def _name(data: dict[str, Any]) -> str | None:
+def _name(data: Mapping[str, Any]) -> str | None:
     name = data.get("event") if data.get("type") == "track" else data.get("name")
     return name[:500] if isinstance(name, str) else None

@@ -35,9 +35,7 @@ class Health:
 
     def is_up(self) -> bool:
         """Whether the receiver was heard lately."""
-        return (
-            self._heard_at is not None and self.clock.monotonic_s() - self._heard_at <= GRACE_S
-        )
+        return self._heard_at is not None and self.clock.monotonic_s() - self._heard_at <= GRACE_S
 
     def healthy_ms(self) -> int:
         """The clock's time."""

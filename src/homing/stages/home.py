@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from homing.core import bots, ledger, suppression, writeback
-from homing.core.digests import digest8, message_trace, smtp_trace, address_trace
+from homing.core.digests import address_trace, digest8, message_trace, smtp_trace
 from homing.core.effects import Dest, NewEffect, SendFlag, send_number
 from homing.core.ledger import SendSignal, SendState
 from homing.core.plans import Plans, Writeback
@@ -207,7 +207,7 @@ def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
     after = ledger.after(state, SendSignal.PROVE)
     if state in (SendState.UNKNOWN, SendState.PARKED, SendState.DROPPED):
         tx.books.count("unknown:proved")
-        log.info(SEND_RESOLVED, send=row.key, by="evidence", event=heard.event.type)
+        log.info(SEND_RESOLVED, send=row.key, by="evidence", type=heard.event.type)
     deliver.move(tx, row, after)
     row.accepted_at = row.accepted_at or heard.now_ms
     row.lane, row.head, row.unknown_due, row.reason = None, 0, None, None
@@ -237,10 +237,10 @@ def _facts(tx: Tx, heard: Heard) -> writeback.SentFacts | None:
     )
 
 
-def _person(person: Person | None, records: suppression.Records) -> writeback.Person:
+def _person(person: Person | None, records: suppression.Records) -> writeback.Recipient:
     if person is None:
-        return writeback.Person(records=records)
-    return writeback.Person(person.user_id, person.anonymous_id, records)
+        return writeback.Recipient(records=records)
+    return writeback.Recipient(person.user_id, person.anonymous_id, records)
 
 
 def _saying_all(plan: Writeback) -> Writeback:
@@ -249,15 +249,24 @@ def _saying_all(plan: Writeback) -> Writeback:
 
 
 def _write_home(tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...]) -> None:
-    lane = heard.person.id if heard.person is not None else -abs(digest8(heard.event.email.encode()))
+    lane = (
+        heard.person.id if heard.person is not None else -abs(digest8(heard.event.email.encode()))
+    )
     written = writeback.is_written(heard.event, heard.plans.writeback)
     for call in calls:
         if call["type"] == "track" and not written:
             continue
         tx.effects.add(
             NewEffect(
-                Dest.SEGMENT, str(call["type"]), lane, json_bytes(call), heard.number, None,
-                None if heard.person is None else heard.person.id, heard.now_ms, heard.now_ms,
+                Dest.SEGMENT,
+                str(call["type"]),
+                lane,
+                json_bytes(call),
+                heard.number,
+                None,
+                None if heard.person is None else heard.person.id,
+                heard.now_ms,
+                heard.now_ms,
             )  # fmt: skip
         )
         tx.books.count("effects:segment:ready")

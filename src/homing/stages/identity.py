@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from homing.core import people
-from homing.core.people import IdKind, Identity, Person
+from homing.core.people import Identity, IdKind, Person
 
 if TYPE_CHECKING:
     from homing.ports import Tx
@@ -129,9 +129,7 @@ def _may_lead(tx: Tx, known: Known, name: Identity, person: Person) -> bool:
     return other.id != person.id and name.kind is IdKind.ANONYMOUS
 
 
-def _aliased(
-    tx: Tx, known: Known, data: Mapping[str, Any], names: Sequence[Identity]
-) -> Person:
+def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], names: Sequence[Identity]) -> Person:
     winner = _found_or_made(tx, known, names[:1])
     previous = data.get("previousId")
     if not isinstance(previous, str) or not previous:

@@ -50,7 +50,7 @@ class Loop:
                 done = await self.turn()
             except Unavailable:
                 raise
-            except Exception as error:  # noqa: BLE001  logged, counted, and not for ever
+            except Exception as error:
                 self.failures += 1
                 log.error(STAGE_FAILED, stage=self.name, failures=self.failures, exc_info=error)
                 if self.failures >= MAX_FAILURES:

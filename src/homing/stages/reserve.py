@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from homing.core import gate, mail, mail_limits, suppression, writeback
+from homing.core import gate, mail_limits, segment_calls, suppression, writeback
 from homing.core.decide import address_of, root_of, template_data
 from homing.core.digests import address_trace
 from homing.core.effects import (
@@ -23,7 +23,7 @@ from homing.core.effects import (
 )
 from homing.core.errors import HomingError
 from homing.core.events import iso_time
-from homing.core.plans import Address, Email, EmailClass, Plans
+from homing.core.plans import Email, EmailClass, Plans
 from homing.core.wire import json_bytes
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ class Cause:
     now_ms: int
 
 
-def carry_out(
-    tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]
-) -> None:
+def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]) -> None:
     """
     Write what a wish asks for.
 
@@ -146,8 +144,7 @@ def _filled(
 def _limits(address: str | None, data: Any, size: int, email: Email) -> str | None:  # noqa: ANN401
     if address is None:
         return None  # the gate says so
-    letter = mail.Letter(to=Address(address), args={}, data=data)
-    message = {"personalizations": [{"to": [{"email": letter.to.email}], **_data(data)}]}
+    message = {"personalizations": [{"to": [{"email": address}], **_data(data)}]}
     reason = mail_limits.send_refusal_of(message, size_bytes=size)
     return None if reason is None else f"bad_send: {reason}"
 
@@ -159,18 +156,41 @@ def _data(data: Any) -> dict[str, Any]:  # noqa: ANN401
 def _call(tx: Tx, want: WantCall, cause: Cause, number: int) -> None:
     if want.call == "audience":
         return  # the person already knows; telling Segment of it is `[audience.*] to_segment`
-    message = writeback.call_of(
-        want, event=cause.event, person=cause.person, number=number, now_ms=cause.now_ms
-    )
+    why = segment_calls.Cause(event_key(cause.event), want.rule, number)
+    who = who_of(cause.person)
+    if want.call == "track":
+        message = segment_calls.track_call(
+            why, who, event=want.name or "", properties=want.fields, at_ms=cause.event.at_ms
+        )
+    else:
+        message = segment_calls.identify_call(why, who, traits=want.fields, at_ms=cause.event.at_ms)
     add_call(tx, message, cause, rule=want.rule)
 
 
-def add_call(tx: Tx, message: dict[str, Any], cause: Cause, *, rule: str | None) -> None:
+def event_key(event: Happened) -> str:
+    """What an event is called in the ids of the calls it causes: the same after a restore."""
+    message_id = event.data.get("messageId")
+    return message_id if isinstance(message_id, str) and message_id else str(event.id)
+
+
+def who_of(person: Person) -> segment_calls.Who:
+    """Whose profile a call is for."""
+    return segment_calls.Who(person.user_id, person.anonymous_id, person.email or "")
+
+
+def add_call(tx: Tx, message: Mapping[str, Any], cause: Cause, *, rule: str | None) -> None:
     """Ask for one message to be written to Segment, in the person's lane."""
     tx.effects.add(
         NewEffect(
-            Dest.SEGMENT, str(message["type"]), cause.person.id, json_bytes(message),
-            cause.event.id, rule, cause.person.id, cause.now_ms, cause.now_ms,
+            Dest.SEGMENT,
+            str(message["type"]),
+            cause.person.id,
+            json_bytes(message),
+            cause.event.id,
+            rule,
+            cause.person.id,
+            cause.now_ms,
+            cause.now_ms,
         )  # fmt: skip
     )
     tx.books.count("effects:segment:ready")
@@ -182,27 +202,42 @@ def _suppress(tx: Tx, want: WantSuppression, cause: Cause) -> None:
     if address is None:
         tx.books.count("suppressions:no_email")
         return
-    source = (
-        suppression.Source.SENDGRID if cause.event.engagement else suppression.Source.SEGMENT
-        if want.rule.startswith("suppression.") else suppression.Source.HOMING
-    )
+    source = _source_of(want, cause)
     change = suppression.Suppression(
         suppression.scope_of(want.scope), want.suppressed, cause.event.at_ms, source, want.rule
     )
     if not settle(tx, address, change):
         return
+    if source is suppression.Source.HOMING and cause.plans.writeback.suppression_to_segment:
+        message = writeback.suppression_call(
+            replace(who_of(cause.person), email=address.lower()), change,
+            records=tx.suppressions.of(address), plan=cause.plans.writeback,
+        )  # fmt: skip
+        add_call(tx, message, cause, rule=want.rule)
     call = suppression.call_of(change, address, cause.plans.groups)
     if call is None:
         return
     payload = {"method": call.method, "path": call.path, "body": call.body}
     tx.effects.add(
         NewEffect(
-            Dest.SUPPRESSIONS, "suppress" if want.suppressed else "unsuppress", cause.person.id,
-            json_bytes(payload), cause.event.id, want.rule, cause.person.id, cause.now_ms,
+            Dest.SUPPRESSIONS,
+            "suppress" if want.suppressed else "unsuppress",
+            cause.person.id,
+            json_bytes(payload),
+            cause.event.id,
+            want.rule,
+            cause.person.id,
+            cause.now_ms,
             cause.now_ms,
         )  # fmt: skip
     )
     tx.books.count("effects:suppressions:ready")
+
+
+def _source_of(want: WantSuppression, cause: Cause) -> suppression.Source:
+    if not want.rule.startswith("suppression."):
+        return suppression.Source.HOMING
+    return suppression.Source.SENDGRID if cause.event.engagement else suppression.Source.SEGMENT
 
 
 def settle(tx: Tx, address: str, change: suppression.Suppression) -> bool:

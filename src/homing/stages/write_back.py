@@ -85,8 +85,9 @@ class WriteBack:
             await asyncio.wait(list(self.flying))
 
     def wait_s(self) -> float:
-        """How long until it is worth trying again after a failure."""
-        return max(0.0, (self._not_before_ms - self.clock.now_ms()) / 1000)
+        """How long to sleep unless woken: after a failure, until it is worth trying again."""
+        wait_ms = self._not_before_ms - self.clock.now_ms()
+        return wait_ms / 1000 if wait_ms > 0 else 1.0
 
     def resumed(self) -> None:
         """Somebody ended the pause: try at once."""

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from homing.core.fql import parse
+
+CLAUSES = [
+    *("event = 'A'", "'B' = event", "event in ['A', 'B']", "event in ['A', null]", "event = null"),
+    *("event != 'A'", "!(event = 'A')", "event = 5", "event in [properties.a]", "true", "false"),
+    *("type = 'track'", "type in ['track', ('page')]", "properties.a", "match(event, 'A')"),
+]
+EVENTS = [
+    {**name, **kind, "properties": properties}
+    for name in ({}, {"event": "A"}, {"event": "B"}, {"event": "C"}, {"event": 5}, {"event": None})
+    for kind in ({}, {"type": "track"}, {"type": "page"})
+    for properties in ({"a": "C"}, {"a": True})
+]
 
 
 class TestNamesRequired:
@@ -49,6 +63,22 @@ class TestNamesRequired:
         `and` narrows, `or` widens, and anything unsure is no bound.
         """
         assert (None if events is None else frozenset(events)) == parse(text).events
+
+    @pytest.mark.parametrize("form", ["{} and {}", "{} or {}", "!({}) or {}", "!({} and {})"])
+    def test_whatever_holds_is_within_the_bounds(self, form):
+        """
+        Every pair of clauses, every event: one that meets the condition has a name it requires.
+        """
+        met = 0
+        for one, other in itertools.product(CLAUSES, CLAUSES):
+            condition = parse(form.format(one, other))
+            events, types = condition.events, condition.types
+            for event in filter(condition.holds, EVENTS):
+                met += events is not None or types is not None
+                assert events is None or event.get("event") in events
+                assert types is None or event.get("type") in types
+
+        assert met > 50 or "!" in form
 
     def test_types_are_bounded_likewise(self):
         """

@@ -218,7 +218,7 @@ class TestOrder:
 
     @pytest.mark.parametrize("sign", [">", ">=", "<", "<="])
     @pytest.mark.parametrize(
-        "name", [*(set(VALUES) - {"five", "five_float", "zero", "one"}), "gone"]
+        "name", [*sorted(set(VALUES) - {"five", "five_float", "zero", "one"}), "gone"]
     )
     def test_nothing_but_numbers_is_ordered(self, name, sign):
         """
@@ -278,6 +278,8 @@ class TestPaths:
             "properties.products.length = null",
             "properties.products.00.price = 3",
             "properties.products.99999999999999999999 = null",
+            f"properties.products.{'1' * 4_500} = null",
+            r"properties.products.\² = null",
             "properties.0 = 'zero'",
             "properties.and = 1",
             "properties.null = 2",

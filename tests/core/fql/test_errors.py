@@ -116,6 +116,7 @@ class TestRefusals:
             "a = (" * 900,
             "a and (b or " * 400,
         ],
+        ids=lambda text: text[:12],
     )
     def test_depth_is_refused_at_once(self, text):
         """
@@ -130,6 +131,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "text",
         ["(" * 64 + "type" + ")" * 64, "!" * 64 + "type", "length(" * 64 + "a" + ")" * 64 + " = 0"],
+        ids=lambda text: text[:12],
     )
     def test_the_depth_allowed_is_usable(self, text):
         """

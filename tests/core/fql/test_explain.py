@@ -126,7 +126,7 @@ class TestRender:
         [
             "\ud800",
             "\x1b[2J\r\n\u202e",
-            "x" * 1_000_000,
+            pytest.param("x" * 1_000_000, id="long"),
             pytest.param(10**5000, id="huge"),
             pytest.param(-(10**5000), id="-huge"),
             float("nan"),

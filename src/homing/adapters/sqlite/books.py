@@ -42,7 +42,7 @@ class SqliteBooks:
 
     def counts(self) -> dict[str, int]:
         """All counts by name."""
-        return dict(self._db.execute(SQL.all).fetchall())
+        return {str(name): int(n) for name, n in self._db.execute(SQL.all)}
 
     def get(self, key: str) -> str | int | bytes | None:
         """One setting of the store."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.seen import GENERATION_BITS, SeenIds
@@ -27,7 +27,8 @@ class SqliteEvents:
 
     def cursor(self) -> Cursor:
         """How far evaluation came."""
-        return Cursor(*self._db.execute(SQL.cursor).fetchone())
+        request, item, next_event = self._db.execute(SQL.cursor).get
+        return Cursor(request, item, next_event)
 
     def move_cursor(self, cursor: Cursor) -> None:
         """Evaluated once: committed with what the evaluation changed."""
@@ -39,6 +40,16 @@ class SqliteEvents:
             SQL.add,
             (row.id, row.request, row.item, row.source, row.type, row.name, row.message_id,
              row.person, row.send, row.at, row.received_at, row.state, row.reason),
+        )  # fmt: skip
+        if row.person is not None:
+            self._db.execute(SQL.add_history, (row.id >> GENERATION_BITS, row.person, row.id))
+
+    def replace(self, row: EventRow) -> None:
+        """Write an event evaluated again."""
+        self._db.execute(
+            SQL.replace,
+            (row.type, row.name, row.message_id, row.person, row.send, row.at, row.state,
+             row.reason, row.id),
         )  # fmt: skip
         if row.person is not None:
             self._db.execute(SQL.add_history, (row.id >> GENERATION_BITS, row.person, row.id))
@@ -88,15 +99,27 @@ class SqliteEvents:
         """Let an event tell of nobody."""
         self._db.execute(SQL.anonymise, (number,))
 
+    def ask_erasure(self, places: Iterable[tuple[int, int]]) -> None:
+        """Have elements of the log erased."""
+        self._db.executemany(SQL.ask_erasure, list(places))
+
+    def erasures(self, *, limit: int) -> list[tuple[int, int]]:
+        """Elements of the log that are still to be erased: (request, element)."""
+        return [(row[0], row[1]) for row in self._db.execute(SQL.erasures, (limit,))]
+
+    def erasure_done(self, requests: Iterable[int]) -> None:
+        """The log's writer erased what was asked of these requests."""
+        self._db.executemany(SQL.erasure_done, [(request,) for request in requests])
+
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete the oldest events received before; returns how many went."""
         self._db.execute(SQL.prune, (0, limit, before_ms))
         gone = self._db.changes()
-        oldest = self._db.execute(SQL.oldest).fetchone()[0]
+        oldest = self._db.execute(SQL.oldest).get
         if gone and oldest:
             self._db.execute(SQL.prune_history, (oldest >> GENERATION_BITS,))
         return gone
 
 
 def _event(row: tuple[Any, ...]) -> EventRow:
-    return EventRow(*row[:11], EventState(row[11]), row[12])
+    return EventRow(*row[:11], state=EventState(row[11]), reason=row[12])

@@ -160,6 +160,18 @@ class SqliteLogReader:
     def __init__(self, path: Path) -> None:
         self._db = connect(path, readonly=True)
 
+    @classmethod
+    def if_made(cls, path: Path) -> SqliteLogReader | None:
+        """The log; None while its writer has not made it yet."""
+        if not path.exists():
+            return None
+        reader = cls(path)
+        made = reader._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'request'").fetchone()
+        if made is not None:
+            return reader
+        reader.close()
+        return None
+
     def head(self) -> int:
         """The number of the newest durable request; 0 of an empty log."""
         return _head(self._db)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homing.adapters.sqlite.seen import GENERATION_BITS
 from homing.adapters.sqlite.sql import load
@@ -75,7 +75,7 @@ class SqliteSends:
         before = self._db.execute(SQL.lane_of, (row.id,)).get
         self._db.execute(
             SQL.save,
-            (row.state, row.reason, row.due_at, row.attempt, row.lane, row.head, row.unknown_due,
+            (row.state, row.reason, row.due_at, row.expires_at, row.attempt, row.lane, row.head, row.unknown_due,
              row.silent_due, row.mail, row.accepted_at, row.delivered_at, row.last_event_at,
              row.message_id, row.flags, row.id),
         )  # fmt: skip
@@ -129,6 +129,10 @@ class SqliteSends:
             rows = self._db.execute(SQL.newest_in_state, (state, start, limit))
         return [SendRow(*row) for row in rows]
 
+    def aside(self, email: str, *, limit: int) -> list[SendRow]:
+        """Sends of an email that stepped out of their lanes and may still leave, oldest first."""
+        return [SendRow(*row) for row in self._db.execute(SQL.aside, (email, limit))]
+
     def open_of_person(self, person: int) -> list[SendRow]:
         """A person's sends that have not left yet, oldest first."""
         rows = self._db.execute(SQL.open_of_person, (person * 2, person * 2 + 1))
@@ -160,7 +164,7 @@ class SqliteSends:
             self._db.execute(SQL.prune_trace, (oldest >> GENERATION_BITS,))
         return len(gone)
 
-    def _traced(self, key: int) -> Iterator[int]:
+    def _traced(self, key: int) -> Iterator[Any]:
         last = self._db.execute(SQL.last).get
         for gen in range(last >> GENERATION_BITS, -1, -1):
             for (number,) in self._db.execute(SQL.by_trace, (gen, key)).fetchall():

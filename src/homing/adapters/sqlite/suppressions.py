@@ -5,9 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from homing.core.suppression import Records, Source, Suppression
-
 from homing.adapters.sqlite.sql import load
+from homing.core.suppression import Records, Source, Suppression
 
 if TYPE_CHECKING:
     import apsw

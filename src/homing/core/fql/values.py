@@ -110,7 +110,7 @@ def decimal_of(value: object) -> Decimal | None:
     """Return what `number_of` reads, exact as written: for sums of money."""
     if isinstance(value, str):
         numeral = _numeral(value)
-        return None if numeral is None else Decimal(numeral)
+        return None if numeral is None or _finite(numeral) is None else Decimal(numeral)
     if isinstance(value, float):
         return Decimal(repr(value)) if math.isfinite(value) else None
     return Decimal(value) if kind_of(value) == "number" else None  # type: ignore[arg-type]

@@ -66,13 +66,13 @@ class _Flattening:
             self._add_all(enumerate(value), name, depth)
         else:
             self.flat[name] = value
+            check_count(len(self.flat))
 
     def _add_all(self, items: Iterable[tuple[object, object]], name: str, depth: int) -> None:
         check_depth(depth)
         prefix = f"{name}{self._separator}" if name else ""
         for key, item in items:
             self.add(item, f"{prefix}{key}", depth + 1)
-        check_count(len(self.flat))
 
 
 def without_nulls(value: object, depth: int = 0) -> object:

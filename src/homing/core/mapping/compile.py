@@ -17,7 +17,7 @@ from homing.core.mapping.limits import MAX_MAPPING_DEPTH, MAX_TEXT
 from homing.core.mapping.parts import Part, Read, Scope, combined, constant, guessed, listed
 from homing.core.mapping.paths import compile_path
 from homing.core.mapping.results import finished
-from homing.core.mapping.values import well_formed
+from homing.core.mapping.values import ABSENT, well_formed
 
 _ROOT_DIRECTIVE: Final = "__segment_internal_directive"
 _METADATA: Final = "_metadata"  # what Segment's editor may leave beside a directive
@@ -67,15 +67,22 @@ def _resolver(read: Read, place: str) -> Callable[[Mapping[str, object]], object
     def resolve(root: Mapping[str, object]) -> object:
         try:
             value = read(root)
-            if type(value) is str and value.isascii() and len(value) <= MAX_TEXT:
-                return value  # the common case, fit as it is
-            return finished(value)
+            return value if _is_fit(value) else finished(value)
         except Refused as refused:
             raise MappingFailure(place, problem=str(refused)) from None
         except RecursionError:
             raise MappingFailure(place, problem="the value nests too deep") from None
 
     return resolve
+
+
+def _is_fit(value: object) -> bool:
+    """Recognize the common values that need no walk: plain text, ordinary numbers, nothing."""
+    if type(value) is str:
+        return value.isascii() and len(value) <= MAX_TEXT
+    if type(value) is int or type(value) is float:
+        return -1e18 < value < 1e18
+    return value is None or value is ABSENT
 
 
 def _compile(value: object, scope: Scope) -> Part:
@@ -168,11 +175,12 @@ def _placed(part: Part, scope: Scope) -> Part:
             raise MappingFailure(place, problem=str(refused)) from refused.__cause__
 
     if not part.constant:
-        return Part(read, part.paths, repeats=part.repeats)
+        return Part(read, part.paths)
     try:
         return constant(read({}))
     except MappingFailure as failure:
-        raise MappingError(place, expected="have a value", found=failure.problem) from failure
+        found = f"a failure: {failure.problem}"
+        raise MappingError(place, expected="have a value", found=found) from failure
 
 
 def _with_root_directive(value: object, place: str) -> object:

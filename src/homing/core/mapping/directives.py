@@ -54,7 +54,7 @@ def template(value: object, scope: Scope) -> Part:
 def liquid(value: object, scope: Scope) -> Part:
     """``{"@liquid": "{{ properties.a | upcase }}"}``: Liquid, at most 1,000 characters of it."""
     # The engine takes 75 ms to import: only who writes Liquid pays for it.
-    from homing.core.mapping.liquid_engine import compile_liquid  # noqa: PLC0415
+    from homing.core.mapping.liquid.engine import compile_liquid  # noqa: PLC0415
 
     if not isinstance(value, str):
         raise scope.error("be text", value)
@@ -131,8 +131,8 @@ def array_path(value: object, scope: Scope) -> Part:
     if len(value) == 1 or value[1] is None or value[1] == {}:
         return items
     shape = _directive_or_object(value[1], scope.at(1))
-    read = _each(items.read, shape)
-    return Part(read=read, paths=items.paths, constant=items.constant, repeats=True)
+    read = _each(items.read, shape.read)
+    return Part(read=read, paths=items.paths, constant=items.constant)
 
 
 def merge(value: object, scope: Scope) -> Part:
@@ -188,8 +188,7 @@ def transform(value: object, scope: Scope) -> Part:
             raise Refused(problem)
         return read_mapping(finished(read_applied(root), hole=ABSENT))
 
-    repeats = applied.repeats or mapping.repeats
-    return Part(read=read, paths=applied.paths, constant=applied.constant, repeats=repeats)
+    return Part(read=read, paths=applied.paths, constant=applied.constant)
 
 
 def exclude_when_null(value: object, scope: Scope) -> Part:
@@ -285,30 +284,23 @@ def _items(value: object, scope: Scope) -> Part:
     return _text_or_directive(value, scope)
 
 
-def _each(read_items: Read, shape: Part) -> Read:
-    read_shape = shape.read
-
-    def shaped(items: Sequence[object]) -> list[object]:
-        check_count(len(items))
-        if not shape.repeats:
-            return [read_shape(item) for item in items]
-        return _shaped_lists(items, read_shape)
-
+def _each(read_items: Read, read_shape: Read) -> Read:
     def read(root: object) -> object:
         found = read_items(root)
         if isinstance(found, list | tuple):
-            return shaped(found)
-        return shaped([found]) if isinstance(found, Mapping) else found
+            return _shaped(found, read_shape)
+        return _shaped([found], read_shape) if isinstance(found, Mapping) else found
 
     return read
 
 
-def _shaped_lists(items: Sequence[object], read_shape: Read) -> list[object]:
-    """Shape items that hold lists themselves: count while walking, not when it is too late."""
+def _shaped(items: Sequence[object], read_shape: Read) -> list[object]:
+    check_count(len(items))
     given: list[object] = []
     count = 0
     for item in items:
         given.append(read_shape(item))
+        # a shape may hold lists of its own: count while walking, not when it is too late
         count += count_values(given[-1])
         check_count(count)
     return given

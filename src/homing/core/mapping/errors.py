@@ -25,7 +25,7 @@ class MappingError(HomingError, ValueError):
         self.found = found
 
 
-class MappingFailure(HomingError): # it is the event that failed, not the mapping
+class MappingFailure(HomingError):  # it is the event that failed, not the mapping
     """
     The mapping is fine but this event cannot be mapped: a limit, or a value nothing can be made of.
 
@@ -41,5 +41,5 @@ class MappingFailure(HomingError): # it is the event that failed, not the mappin
         self.problem = problem
 
 
-class Refused(HomingError): # a step of `MappingFailure`, which adds the place
+class Refused(HomingError):  # a step of `MappingFailure`, which adds the place
     """A value cannot be worked on: the message says why, whoever catches it knows where."""

@@ -33,5 +33,8 @@ MAX_LIQUID_TEMPLATE: Final = 1_000
 MAX_LIQUID_OUTPUT: Final = 1_000_000
 """Bytes of UTF-8 a Liquid template may print, and that one `capture` may hold."""
 
-MAX_LIQUID_WORK: Final = 2_000_000
-"""Characters and list items that all filters of one rendering may take and give."""
+MAX_LIQUID_WORK: Final = 1_000_000
+"""Characters that all filters and comparisons of one rendering may take and give."""
+
+LIQUID_VALUE_WORK: Final = 16
+"""What one value in a list or object counts for, in characters: it takes about as long."""

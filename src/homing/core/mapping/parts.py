@@ -24,14 +24,11 @@ class Part:
         paths: The root paths it is known to read, ``""`` being the whole root.
 
         constant: It reads nothing of the root at all.
-
-        repeats: It walks a list, so one of it may give very many values.
     """
 
     read: Read
     paths: frozenset[str] = frozenset()
     constant: bool = False
-    repeats: bool = False
 
 
 CompilePart: TypeAlias = "Callable[[object, Scope], Part]"
@@ -92,7 +89,6 @@ def combined(read: Read, *parts: Part) -> Part:
         read=read,
         paths=frozenset().union(*(part.paths for part in parts)),
         constant=all(part.constant for part in parts),
-        repeats=any(part.repeats for part in parts),
     )
 
 
@@ -147,7 +143,7 @@ def described(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
-        return f"the number {value:g}" if abs(value) < 1e300 else "a number beyond all bounds"
+        return f"the number {value:g}" if abs(value) < 1e300 else "a number that JSON has not"
     if isinstance(value, Mapping):
         return f"an object with {listed(list(map(str, value))[:3])}" if value else "an empty object"
     return "a list" if isinstance(value, list | tuple) else f"a {type(value).__name__}"

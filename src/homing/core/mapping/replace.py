@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from homing.core.mapping.limits import MAX_REPLACE_TEXT
 from homing.core.mapping.parts import Scope
+from homing.core.mapping.results import check_count
 from homing.core.mapping.text import check_length, js_text
 
 Change: TypeAlias = Callable[[str], str]
@@ -104,7 +105,8 @@ def _by_match(expression: re.Pattern[str], pieces: list[str | Piece], *, once: b
     def change(text: str) -> str:
         given: list[str] = []
         end = length = 0
-        for match in islice(expression.finditer(text), 1 if once else None):
+        for count, match in enumerate(islice(expression.finditer(text), 1 if once else None)):
+            check_count(count)
             given.append(text[end : match.start()])
             given += [piece if isinstance(piece, str) else piece(match) for piece in pieces]
             end = match.end()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
 
 from homing.core.mapping.errors import Refused
 from homing.core.mapping.limits import MAX_VALUES
 from homing.core.mapping.text import check_depth, check_length
 from homing.core.mapping.values import ABSENT, Absent, well_formed
 
+_CONTAINERS = frozenset({dict, list})
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1  # what a JSON writer can be asked to carry
 
 
@@ -48,19 +50,16 @@ def check_count(count: int) -> None:
 def count_values(value: object) -> int:
     """Count what *value* holds at all depths, giving up once it is more than `MAX_VALUES`."""
     count, waiting = 1, [value]
-    while waiting and count <= MAX_VALUES:
+    while waiting:
         container = waiting.pop()
-        if isinstance(container, Mapping):
-            count += len(container)
-            waiting.extend(_containers(container.values()))
-        elif isinstance(container, list | tuple):
-            count += len(container)
-            waiting.extend(_containers(container))
+        inside = container.values() if isinstance(container, dict) else container
+        if not isinstance(inside, Collection) or isinstance(inside, str):
+            continue
+        count += len(inside)
+        if count > MAX_VALUES:
+            break
+        waiting += [item for item in inside if type(item) in _CONTAINERS]
     return count
-
-
-def _containers(values: Iterable[object]) -> Iterator[object]:
-    return (value for value in values if isinstance(value, Mapping | list | tuple))
 
 
 class _Copier:
@@ -74,44 +73,54 @@ class _Copier:
         self._length = 0
 
     def copy(self, value: object, depth: int) -> object:
-        if isinstance(value, str):
-            self._grow(len(value))
-            return well_formed(str(value))
-        if value is None or value is ABSENT or isinstance(value, bool):
-            return value
-        if isinstance(value, int | float):
-            return _number(value)
-        check_depth(depth)
-        return self._container(value, depth + 1)
-
-    def _container(self, value: object, depth: int) -> object:
-        if isinstance(value, Mapping):
-            self._enter(len(value))
-            return self._object(value, depth)
-        if isinstance(value, list | tuple):
-            self._enter(len(value))
-            return [self._hole if item is ABSENT else self.copy(item, depth) for item in value]
+        copy = _COPIES.get(type(value))  # nearly all of an event is of these very types
+        if copy is not None:
+            return copy(self, value, depth)
+        for kind, copy in _COPIES.items():
+            if isinstance(value, kind):
+                return copy(self, value, depth)
         problem = f"{type(value).__name__} is not a JSON value"
         raise Refused(problem)
 
-    def _object(self, value: Mapping[object, object], depth: int) -> dict[str, object]:
+    def same(self, value: object, _depth: int) -> object:
+        return value
+
+    def text(self, value: str, _depth: int) -> str:
+        self._grow(len(value))
+        return well_formed(str(value))
+
+    def number(self, value: float, _depth: int) -> float | None:
+        if isinstance(value, int) and _MIN_INT <= value <= _MAX_INT:
+            return int(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
+
+    def items(self, value: Sequence[object], depth: int) -> list[object]:
+        self._enter(value, depth)
+        return [self._hole if item is ABSENT else self.copy(item, depth + 1) for item in value]
+
+    def members(self, value: Mapping[object, object], depth: int) -> dict[str, object]:
+        self._enter(value, depth)
         fit: dict[str, object] = {}
         for key, item in value.items():
             if item is ABSENT:
                 continue
             name = key if type(key) is str and key.isascii() else _name(key)
-            # ASCII text is most of an event, and not worth a call
-            if type(item) is str and item.isascii():
+            self._length += len(name)
+            if type(item) is str and item.isascii():  # the commonest value is not worth a call
                 self._length += len(item)
                 fit[name] = item
             else:
-                fit[name] = self.copy(item, depth)
-            self._length += len(name)
+                fit[name] = self.copy(item, depth + 1)
         self._grow(0)
         return fit
 
-    def _enter(self, count: int) -> None:
-        self._count += count
+    def _enter(self, value: Collection[object], depth: int) -> None:
+        check_depth(depth)
+        self._count += len(value)
         check_count(self._count)
 
     def _grow(self, length: int) -> None:
@@ -126,11 +135,15 @@ def _name(key: object) -> str:
     return well_formed(str(key))
 
 
-def _number(number: float) -> float | None:
-    if isinstance(number, int) and _MIN_INT <= number <= _MAX_INT:
-        return int(number)
-    try:
-        number = float(number)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+_COPIES: Final[dict[type, Callable[[_Copier, Any, int], object]]] = {
+    str: _Copier.text,
+    dict: _Copier.members,
+    list: _Copier.items,
+    bool: _Copier.same,  # before int, which it is too
+    type(None): _Copier.same,
+    Absent: _Copier.same,
+    int: _Copier.number,
+    float: _Copier.number,
+    tuple: _Copier.items,
+    Mapping: _Copier.members,
+}

@@ -14,7 +14,7 @@ from typing import Final
 from homing.core.mapping.parts import Part, combined, constant
 from homing.core.mapping.paths import compile_steps
 from homing.core.mapping.text import check_length, is_nothing, js_text
-from homing.core.mapping.values import JS_SPACE
+from homing.core.mapping.values import ABSENT, JS_SPACE
 
 _TRIPLE: Final = re.compile(r"\{\{\{([^}]+)\}\}\}")
 _DOUBLE: Final = re.compile(r"\{\{([^}]+)\}\}")
@@ -32,6 +32,7 @@ def compile_template(text: str) -> Part:
     def read(root: object) -> str:
         given: list[str] = []
         length = 0
+        root = {} if root is ABSENT else root  # a default argument of mapping-kit's `render`
         for read_part in reads:
             value = read_part(root)
             given.append("" if is_nothing(value) else js_text(value))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import orjson
 
 from homing.core.mapping.errors import Refused
 from homing.core.mapping.limits import MAX_DEPTH, MAX_TEXT
-from homing.core.mapping.values import ABSENT, well_formed
+from homing.core.mapping.values import ABSENT, key_of, well_formed
 from homing.core.numbers import number_text
 
 OBJECT_TEXT = "[object Object]"
@@ -114,7 +114,7 @@ class _JsonWriter:
 
     def _write_object(self, value: Mapping[object, object], depth: int) -> None:
         separator = "{"
-        for key, item in value.items():
+        for key, item in _in_js_order(value):
             if item is not ABSENT:
                 self._put(f"{separator}{_scalar_text(str(key))}:")
                 self.write(item, depth + 1)
@@ -133,6 +133,17 @@ class _JsonWriter:
         self.length += len(text)
         check_length(self.length)
         self.parts.append(text)
+
+
+def _in_js_order(value: Mapping[object, object]) -> Iterable[tuple[object, object]]:
+    """Put list indexes first, ascending, as in every JavaScript object; then as written."""
+    if not any(isinstance(key, str) and key[:1].isdigit() for key in value):
+        return value.items()
+    indexed = [(key_of(str(key))[1], key) for key in value]
+    first = sorted((index, key) for index, key in indexed if index is not None)
+    return [(key, value[key]) for _, key in first] + [
+        (key, value[key]) for index, key in indexed if index is None
+    ]
 
 
 def _scalar_text(value: object) -> str:

@@ -42,7 +42,6 @@ class ApiSide:
             ),
             changes=changes,
             clock=settings.clock,
-            is_api=_is_api,
             too_large=errors.answer(413, errors.TOO_LARGE),
         )
         self._authorization = f"Bearer {api_key}".encode()
@@ -69,7 +68,7 @@ def application(
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _is_api(request.path):
+        if not request.path.startswith("/v3/"):
             return await handler(request)
         return await api.intake.serve(request, lambda r: api.serve(r, handler))
 
@@ -80,7 +79,3 @@ def application(
     app.add_routes(ListApi(api.account).routes())
     app.add_routes(MailboxPages(api.account, rendering, recipients).routes())
     return app
-
-
-def _is_api(path: str) -> bool:
-    return path.startswith("/v3/")

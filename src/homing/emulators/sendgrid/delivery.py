@@ -5,9 +5,9 @@ import random  # noqa: TID251 - a seeded generator of our own: a run can be repe
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from homing.emulators.outbox import Event
 from homing.emulators.sendgrid import events
 from homing.emulators.sendgrid.account import Account
-from homing.emulators.sendgrid.events import Event
 from homing.emulators.sendgrid.mail import AcceptedMail
 from homing.emulators.sendgrid.outcomes import Outcome, outcome_for
 from homing.emulators.sendgrid.recipient import Recipients

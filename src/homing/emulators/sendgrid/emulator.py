@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from homing.emulators.faults import FaultPlan, Faults
 from homing.emulators.ledger import Ledger
 from homing.emulators.newest import Newest
+from homing.emulators.outbox import Event
+from homing.emulators.posting import Post
 from homing.emulators.sendgrid.account import Account
 from homing.emulators.sendgrid.application import ApiSide, application
-from homing.emulators.sendgrid.courier import Courier, Post
+from homing.emulators.sendgrid.courier import Courier
 from homing.emulators.sendgrid.delivery import Delivery
 from homing.emulators.sendgrid.errors import DOWN
-from homing.emulators.sendgrid.events import Event
 from homing.emulators.sendgrid.mail import AcceptedMail
 from homing.emulators.sendgrid.mailbox import Mailbox
 from homing.emulators.sendgrid.outcomes import Outcome
@@ -154,7 +155,7 @@ class SendGridEmulator:
     @property
     def posts(self) -> Newest[Post]:
         """Every attempt to post events, oldest first."""
-        return self._courier.posts
+        return self._courier.poster.posts
 
     @property
     def events_lost(self) -> int:
@@ -169,7 +170,7 @@ class SendGridEmulator:
     @property
     def webhook_faults(self) -> FaultPlan:
         """What befalls events on their way."""
-        return self._courier.faults
+        return self._courier.outbox.faults
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
@@ -226,7 +227,7 @@ class SendGridEmulator:
 
     def post_now(self) -> None:
         """Post the events that are waiting, without waiting for more."""
-        self._courier.post_now()
+        self._courier.outbox.post_now()
 
     async def settle(self, timeout_s: float = 10.0) -> None:
         """
@@ -237,4 +238,6 @@ class SendGridEmulator:
         Raises:
             TimeoutError: It took longer than `timeout_s` seconds.
         """
-        await self.changes.until(lambda: self._delivery.idle and self._courier.idle, timeout_s)
+        await self.changes.until(
+            lambda: self._delivery.idle and self._courier.outbox.idle, timeout_s
+        )

@@ -7,11 +7,10 @@ arguments at the top level (SendGrid's own keys win a clash).
 
 import base64
 import uuid
-from typing import Any, Final, TypeAlias
+from typing import Final
 
+from homing.emulators.outbox import Event
 from homing.emulators.sendgrid.mail import AcceptedMail
-
-Event: TypeAlias = dict[str, Any]
 
 #: Addresses for documentation (RFC 5737): the sending machine, the recipient.
 SENDING_IP: Final = "198.51.100.17"

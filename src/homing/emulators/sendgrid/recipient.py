@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from homing.emulators.outbox import Event
 from homing.emulators.sendgrid import events
 from homing.emulators.sendgrid.account import Account
-from homing.emulators.sendgrid.events import Event
 from homing.emulators.sendgrid.mail import AcceptedMail
 from homing.emulators.sendgrid.markup import links_of
 

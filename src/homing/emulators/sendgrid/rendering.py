@@ -1,55 +1,45 @@
 """Make what the recipient reads: by Handlebars from a template, or from the parts sent."""
 
 import asyncio
-import importlib
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
-from typing import Any, Final, Protocol
+from typing import Final
 
 import orjson
 
+from homing.adapters.render import HandlebarsRenderer, RenderError
 from homing.emulators.sendgrid.mail import AcceptedMail, MailContent
 from homing.emulators.sendgrid.markup import text_of
 from homing.emulators.sendgrid.templates import Template, Templates
 
-
-class Renderer(Protocol):
-    """What is asked of Handlebars."""
-
-    def render(self, template: str, data: Any) -> str:  # noqa: ANN401 - any JSON object
-        """Render one template."""
+#: CPU seconds for one part; generous, for the clock is the whole process's.
+TIME_LIMIT_S: Final = 2.0
 
 
 class Rendering:
-    """
-    Render mails, each at most once.
-
-    Handlebars lives in one thread of its own, made with the first template:
-    its engine belongs to the thread that made it.
-    """
+    """Render mails, each at most once."""
 
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
         self._thread: ThreadPoolExecutor | None = None
-        self._handlebars: Renderer | None = None
+        self._handlebars = HandlebarsRenderer(TIME_LIMIT_S)
 
     def needs_template(self, mail: AcceptedMail) -> bool:
         """Tell whether a mail has to go through Handlebars."""
         return mail.template_id is not None and mail.template_id in self._templates
 
     async def render(self, mail: AcceptedMail) -> MailContent:
-        """Render a mail in the engine's thread."""
+        """Render a mail beside the event loop."""
         if mail.content is None and self.needs_template(mail):
             loop = asyncio.get_running_loop()
             mail.content = await loop.run_in_executor(self._executor(), self._render, mail)
         return self.render_now(mail)
 
     def render_now(self, mail: AcceptedMail) -> MailContent:
-        """Render a mail and wait for it."""
-        if mail.content is None and self.needs_template(mail):
-            mail.content = self._executor().submit(self._render, mail).result()
-        elif mail.content is None:
-            mail.content = _sent_parts(mail)
+        """Render a mail in this thread."""
+        if mail.content is None:
+            in_template = self.needs_template(mail)
+            mail.content = self._render(mail) if in_template else _sent_parts(mail)
         return mail.content
 
     def close(self) -> None:
@@ -66,19 +56,23 @@ class Rendering:
         template = self._templates.find(mail.template_id or "")
         if template is None:
             return MailContent("", "", "", error=f"template {mail.template_id} was deleted")
-        adapter: Any = importlib.import_module("homing.adapters.render")
-        if self._handlebars is None:
-            self._handlebars = adapter.HandlebarsRenderer()
         try:
             return _rendered(self._handlebars, template, mail)
-        except adapter.RenderError as error:
+        except RenderError as error:
             return MailContent("", "", "", error=str(error))
 
 
-def _rendered(handlebars: Renderer, template: Template, mail: AcceptedMail) -> MailContent:
-    data = mail.template_data
+def _rendered(
+    handlebars: HandlebarsRenderer, template: Template, mail: AcceptedMail
+) -> MailContent:
+    unsubscribe = f"/unsubscribe/{mail.id}"
+    data = {
+        "unsubscribe": unsubscribe,
+        "unsubscribe_preferences": unsubscribe,
+        **mail.template_data,
+    }
     html = handlebars.render(template.html, data)
-    text = handlebars.render(template.text, data) if template.text else text_of(html)
+    text = handlebars.render(template.text, data, escape=False) if template.text else text_of(html)
     return MailContent(handlebars.render(template.subject, data), html, text)
 
 

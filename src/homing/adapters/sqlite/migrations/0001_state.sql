@@ -30,6 +30,13 @@ CREATE TABLE event (
 );
 CREATE INDEX event_undone ON event (state, id) WHERE state <> 'done';
 
+-- elements of the log that an erasure wants gone, until the log's writer has done it
+CREATE TABLE erasure (
+    request INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    PRIMARY KEY (request, item)
+) WITHOUT ROWID;
+
 -- ids already taken in, by 8-byte hash: `body` is the hash of the event's bytes
 CREATE TABLE seen (
     gen INTEGER NOT NULL,
@@ -124,6 +131,7 @@ CREATE INDEX send_lane ON send (lane, id) WHERE lane IS NOT NULL;
 CREATE INDEX send_ready ON send (due_at, id) WHERE head = 1;
 CREATE INDEX send_unknown ON send (unknown_due) WHERE unknown_due IS NOT NULL;
 CREATE INDEX send_silent ON send (silent_due) WHERE silent_due IS NOT NULL;
+CREATE INDEX send_aside ON send (email, id) WHERE lane IS NULL AND state IN ('reserved', 'retry');
 CREATE INDEX send_apart ON send (state, id) WHERE state NOT IN ('reserved', 'accepted');
 
 CREATE TABLE send_data (send INTEGER PRIMARY KEY, data BLOB NOT NULL);

@@ -63,3 +63,17 @@ DELETE FROM seen WHERE gen >= ? AND gen < ?;
 
 -- name: anonymise
 UPDATE event SET person = NULL, message_id = NULL WHERE id = ?;
+
+-- name: ask_erasure
+INSERT OR IGNORE INTO erasure (request, item) VALUES (?, ?);
+
+-- name: erasures
+SELECT request, item FROM erasure ORDER BY request, item LIMIT ?;
+
+-- name: erasure_done
+DELETE FROM erasure WHERE request = ?;
+
+-- name: replace
+UPDATE event SET type = ?, name = ?, message_id = ?, person = ?, send = ?, at = ?, state = ?,
+    reason = ?
+WHERE id = ?;

@@ -32,7 +32,7 @@ WHERE id = ? AND state = 'in_flight';
 SELECT lane FROM send WHERE id = ?;
 
 -- name: save
-UPDATE send SET state = ?, reason = ?, due_at = ?, attempt = ?, lane = ?, head = ?,
+UPDATE send SET state = ?, reason = ?, due_at = ?, expires_at = ?, attempt = ?, lane = ?, head = ?,
     unknown_due = ?, silent_due = ?, mail = ?, accepted_at = ?, delivered_at = ?,
     last_event_at = ?, message_id = ?, flags = ?
 WHERE id = ?;
@@ -96,3 +96,7 @@ DELETE FROM trace WHERE gen < ?;
 
 -- name: erase
 UPDATE send SET address = NULL, user = '', template = template WHERE id = ?;
+
+-- name: aside
+SELECT * FROM send WHERE state IN ('reserved', 'retry') AND lane IS NULL AND email = ?
+ORDER BY id LIMIT ?;

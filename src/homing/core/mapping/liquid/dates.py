@@ -14,16 +14,18 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from homing.core.mapping.errors import Refused
-from homing.core.mapping.text import is_nothing, js_text
+from homing.core.mapping.limits import MAX_LIQUID_TEMPLATE
+from homing.core.mapping.text import check_length, is_nothing, js_text
 
 _DEFAULT_FORMAT: Final = "%A, %B %-e, %Y at %-l:%M %P %z"
 _NOW: Final = ("now", "today")
 _LONGEST_DATE = 64  # characters; longer text is no date
 _MAX_WIDTH: Final = 100
 _MONTHS: Final = (
-    "January February March April May June July August September October November December"
-).split()
-_DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _OTHER_FORMS: Final = (
     "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%m/%d/%Y",
 )  # fmt: skip
@@ -32,10 +34,10 @@ _CODE: Final = re.compile(r"%([-_0^#:]*)([0-9]*)([EO]?)(.)", re.DOTALL)
 
 def date(value: object, form: object = None, zone: object = None, *, now: object = None) -> object:
     """``{{ timestamp | date: "%Y-%m-%d", "Europe/Berlin" }}``; what is no date stays as it is."""
-    at = _moment(value, now)
+    at = _in_zone(_moment(value, now), _zone(zone))
     if at is None:
         return value
-    return strftime(_in_zone(at, zone), _DEFAULT_FORMAT if is_nothing(form) else js_text(form))
+    return strftime(at, _DEFAULT_FORMAT if is_nothing(form) else js_text(form))
 
 
 def date_to_xmlschema(value: object, *, now: object = None) -> object:
@@ -67,8 +69,9 @@ def strftime(at: datetime, form: str) -> str:
     Write a time by LiquidJS's codes: Ruby's, with ``%q`` for the ordinal suffix.
 
     Raises:
-        Refused: A width is above 100.
+        Refused: A width is above 100, or the form above 1,000 characters.
     """
+    check_length(len(form), MAX_LIQUID_TEMPLATE)
     return _CODE.sub(lambda match: _written(at, match), form)
 
 
@@ -97,7 +100,7 @@ def _moment_in(text: str) -> datetime | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime, *_READ_OTHERS):
         try:
             at = read(text)
-        except ValueError:
+        except (ValueError, TypeError, IndexError):  # the last two from odd e-mail dates
             continue
         return at if at.tzinfo else at.replace(tzinfo=UTC)
     return None
@@ -110,20 +113,23 @@ def _reader(form: str) -> Callable[[str], datetime]:
 _READ_OTHERS: Final = tuple(map(_reader, _OTHER_FORMS))
 
 
-def _in_zone(at: datetime, zone: object) -> datetime:
+def _in_zone(at: datetime | None, zone: tzinfo) -> datetime | None:
     try:
-        return at.astimezone(_zone(zone))
-    except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError) as error:
-        problem = f"{js_text(zone)[:60]} is not a time zone"
-        raise Refused(problem) from error
+        return at.astimezone(zone) if at else None
+    except OverflowError:  # before the year 1 there, or after 9999
+        return None
 
 
 def _zone(zone: object) -> tzinfo:
     if is_nothing(zone):
         return UTC
-    if isinstance(zone, int | float):  # minutes west of UTC, as JavaScript counts
-        return timezone(timedelta(minutes=-zone))
-    return ZoneInfo(js_text(zone))
+    try:
+        if isinstance(zone, int | float):  # minutes west of UTC, as JavaScript counts
+            return timezone(timedelta(minutes=-zone))
+        return ZoneInfo(js_text(zone))
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as error:
+        problem = f"{js_text(zone)[:60]} is not a time zone"
+        raise Refused(problem) from error
 
 
 def _written(at: datetime, match: re.Match[str]) -> str:
@@ -132,22 +138,26 @@ def _written(at: datetime, match: re.Match[str]) -> str:
     if write is None:
         return match[0]
     text = write(at)
+    if code == "N":  # a fraction is cut to its width, not filled up
+        return text.ljust(_width(width or "9"), "0")[: _width(width or "9")]
     if code in "zZ" and ":" in flags:
         text = f"{text[:3]}:{text[3:]}"
     if "^" in flags:
         text = text.upper()
     elif "#" in flags:
         text = text.lower() if text.isupper() else text.upper()
-    return _padded(text, code, flags, width)
+    if "-" in flags:
+        return text
+    blank = "_" in flags or (code in _BLANK_PADDED and "0" not in flags)
+    return text.rjust(_width(width) if width else _WIDTHS.get(code, 0), " " if blank else "0")
 
 
-def _padded(text: str, code: str, flags: str, width: str) -> str:
-    wanted = _WIDTHS.get(code, 0) if not width else int(width[:4])
-    if wanted > _MAX_WIDTH:
-        problem = f"the date code %{width[:4]}{code} is wider than {_MAX_WIDTH}"
+def _width(digits: str) -> int:
+    width = int(digits[:4])
+    if width > _MAX_WIDTH:
+        problem = f"a date code is {width} wide or wider (at most {_MAX_WIDTH})"
         raise Refused(problem)
-    blank = "_" in flags or (code in "aAbBceklpP" and "0" not in flags)
-    return text if "-" in flags else text.rjust(wanted, " " if blank else "0")
+    return width
 
 
 def _offset(at: datetime) -> str:
@@ -164,6 +174,7 @@ def _clock(at: datetime) -> str:
     return f"{at.hour % 12 or 12}:{at.minute:02}:{at.second:02} {half}"
 
 
+_BLANK_PADDED: Final = "aAbBceklpP"
 _WIDTHS: Final = {
     **dict.fromkeys("CdeHIklmMSUWy", 2), "j": 3, "L": 3, "Y": 4,
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""The store on SQLite: the log file and the state file, one writer each."""

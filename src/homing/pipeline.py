@@ -1,0 +1,78 @@
+"""
+The whole path on one page. Read this first.
+
+    receive    verify -> append                    receiver   stages/receive.py
+    evaluate   split -> dedupe -> decide -> save   worker     stages/evaluate.py
+                 a Segment event: whose is it?                stages/identity.py
+                 a SendGrid event: ledger, suppression        stages/home.py
+                 wishes become rows                           stages/reserve.py
+    deliver    claim -> intent -> send -> outcome  worker     stages/deliver.py
+    suppress   opt-outs and opt-ins -> SendGrid    worker     stages/suppress.py
+    home       calls -> Segment, in batches        worker     stages/write_back.py
+    sweep      waits for evidence, retention       worker     stages/sweep.py
+
+Every arrow is a committed row: a crash anywhere resumes from the store. What a crash left in
+flight is made unknown before the first turn (stages/recover.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from homing.stages.deliver import Deliverer
+from homing.stages.evaluate import Evaluator
+from homing.stages.loop import Loop
+from homing.stages.suppress import Suppress
+from homing.stages.sweep import Sweeper
+from homing.stages.write_back import WriteBack
+
+IDLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The worker's stages."""
+
+    evaluate: Evaluator
+    deliver: Deliverer
+    suppress: Suppress
+    write_back: WriteBack
+    sweep: Sweeper
+
+
+def loops(
+    stages: Stages, *, stopping: asyncio.Event, ticked: Callable[[str], None]
+) -> tuple[Loop, ...]:
+    """List the background stages in the order a row passes through them."""
+
+    def waking(turn: Callable[[], object]) -> Callable[[], object]:
+        async def turned() -> int:
+            done: int = await turn()  # type: ignore[misc]
+            if done:
+                for event in (stages.deliver.wake, stages.suppress.wake, stages.write_back.wake):
+                    event.set()
+            return done
+
+        return turned
+
+    def loop(
+        name: str, turn: Callable[[], object], wake: asyncio.Event, idle: Callable[[], float]
+    ) -> Loop:
+        return Loop(name, turn, wake, idle, ticked, stopping)  # type: ignore[arg-type]
+
+    return (
+        loop("evaluate", waking(stages.evaluate.evaluate_batch), stages.evaluate.wake, _long),
+        loop("deliver", stages.deliver.deliver_batch, stages.deliver.wake, stages.deliver.idle_s),
+        loop("suppress", stages.suppress.deliver_batch, stages.suppress.wake, _long),
+        loop(
+            "write back", stages.write_back.deliver_batch, stages.write_back.wake,
+            stages.write_back.wait_s,
+        ),
+        loop("sweep", waking(stages.sweep.sweep), asyncio.Event(), _long),
+    )  # fmt: skip
+
+
+def _long() -> float:
+    return IDLE_S

@@ -1,0 +1,169 @@
+"""The worker's parts put together: the one place where ports meet their adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from homing import __version__
+from homing.adapters.api_http import HttpApi
+from homing.adapters.clock import SystemClock
+from homing.adapters.render.email import EmailRenderer
+from homing.adapters.sqlite.engine import StoreFailed
+from homing.adapters.sqlite.log import SqliteLogReader, log_path
+from homing.adapters.sqlite.state import SqliteState
+from homing.core.decide import Rules
+from homing.pipeline import Stages
+from homing.stages.deliver import Deliverer, Post
+from homing.stages.evaluate import Evaluator
+from homing.stages.health import Health
+from homing.stages.rate import Rate
+from homing.stages.recover import recover
+from homing.stages.suppress import Suppress
+from homing.stages.sweep import Retention, Sweeper
+from homing.stages.write_back import WriteBack, authorization_of
+
+if TYPE_CHECKING:
+    from homing.config import Loaded, Settings
+    from homing.config.secrets import SecretRef
+
+USER_AGENT = f"Homing/{__version__}"
+MAX_CONNECTIONS = 256
+MIN_CONNECTIONS = 16
+# a call takes about a quarter of a second at worst while all is well
+SECONDS_A_CALL = 0.25
+
+
+@dataclass(slots=True)
+class Assembly:
+    """Everything the worker runs, and what must be closed when it ends."""
+
+    loaded: Loaded
+    store: SqliteState
+    reader: SqliteLogReader
+    health: Health
+    stages: Stages
+    sendgrid: HttpApi
+    segment: HttpApi
+    renderer: EmailRenderer
+
+    async def close(self) -> None:
+        """Close connections and files."""
+        await self.sendgrid.close()
+        await self.segment.close()
+        self.renderer.close()
+        await self.store.close()
+        self.reader.close()
+
+    def use(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
+        """Work by a new configuration from the next batch on."""
+        stages, settings = self.stages, loaded.settings
+        self.loaded = loaded
+        stages.evaluate.rules = Rules(loaded.plans)
+        stages.deliver.post = Post.of(loaded.plans)
+        stages.deliver.rate.per_second = settings.sendgrid.rate.mail
+        stages.deliver.capture = captured(settings)
+        stages.suppress.capture = captured(settings)
+        stages.write_back.capture = captured(settings)
+        stages.write_back.write_key = _resolved(settings.segment.write_key, environ)
+        stages.sweep.plans = loaded.plans
+        stages.sweep.retention = retention_of(settings)
+        self.sendgrid.use(settings.sendgrid.endpoint, authorization=_bearer(settings, environ))
+        self.segment.use(
+            settings.segment.endpoint,
+            authorization=authorization_of(stages.write_back.write_key),
+        )
+
+
+async def assemble(
+    loaded: Loaded, environ: Mapping[str, str], *, on_fatal: Callable[[StoreFailed], None]
+) -> Assembly:
+    """
+    Open the store, recover it, and put the stages together; nothing runs yet.
+
+    Raises:
+        HomingError: The store cannot be had, or a secret cannot.
+    """
+    settings = loaded.settings
+    clock = SystemClock()
+    write_key = _resolved(settings.segment.write_key, environ)
+    bearer = _bearer(settings, environ)
+    store = SqliteState(loaded.store_path, on_fatal=on_fatal)
+    reader = await _reader(loaded)
+    health = Health(clock)
+    capture = captured(settings)
+    await store.write(
+        lambda tx: recover(
+            tx, health, now_ms=clock.now_ms(),
+            wait_ms=int(settings.sendgrid.unknown_after * 1000), captured=capture,
+        )
+    )  # fmt: skip
+    connections = connections_for(settings.sendgrid.rate.mail)
+    sendgrid = HttpApi(
+        settings.sendgrid.endpoint,
+        authorization=bearer,
+        connections=connections + 8,
+        user_agent=USER_AGENT,
+    )
+    segment = HttpApi(
+        settings.segment.endpoint,
+        authorization=authorization_of(write_key),
+        connections=8,
+        user_agent=USER_AGENT,
+    )
+    renderer = EmailRenderer()
+    evaluate = Evaluator(
+        store, reader, clock, rules=Rules(loaded.plans), mint=lambda: secrets.randbits(40)
+    )
+    deliver = Deliverer(
+        store, sendgrid, clock, Post.of(loaded.plans),
+        Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),
+        health, renderer, evaluate.caught_up, connections, capture=capture,
+    )  # fmt: skip
+    stages = Stages(
+        evaluate,
+        deliver,
+        Suppress(store, sendgrid, clock, capture=capture),
+        WriteBack(store, segment, clock, write_key, capture=capture),
+        Sweeper(store, clock, health, loaded.plans, retention_of(settings)),
+    )
+    return Assembly(loaded, store, reader, health, stages, sendgrid, segment, renderer)
+
+
+def captured(settings: Settings) -> bool:
+    """Whether nothing may leave."""
+    return settings.sendgrid.mode == "capture"
+
+
+def connections_for(per_second: float) -> int:
+    """How many sends may be under way at once to reach a rate."""
+    return int(min(MAX_CONNECTIONS, max(MIN_CONNECTIONS, per_second * SECONDS_A_CALL)))
+
+
+def retention_of(settings: Settings) -> Retention:
+    """How long rows are kept."""
+    kept = settings.store.retention
+    return Retention(kept.events, kept.sends, kept.dead, settings.store.dedupe)
+
+
+async def _reader(loaded: Loaded) -> SqliteLogReader:
+    """The log, once the receiver has made it."""
+    path = log_path(loaded.store_path)
+    while True:
+        reader = SqliteLogReader.if_made(path)
+        if reader is not None:
+            return reader
+        await asyncio.sleep(0.05)
+
+
+def _bearer(settings: Settings, environ: Mapping[str, str]) -> str:
+    if captured(settings):
+        return "Bearer captured"
+    return f"Bearer {_resolved(settings.sendgrid.api_key, environ)}"
+
+
+def _resolved(ref: SecretRef | None, environ: Mapping[str, str]) -> str:
+    return "" if ref is None else ref.resolve(environ)

@@ -1,0 +1,90 @@
+"""
+The control socket beside the state file: one JSON object a line, asked and answered.
+
+``{"do": "pause", …}`` is answered by ``{"ok": …}`` or ``{"error": "…"}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import orjson
+
+from homing.core.errors import HomingError
+
+MAX_LINE = 1 << 20
+
+Act: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[object]]
+
+
+def control_path(state: Path) -> Path:
+    """Where a worker listens for commands: ``homing.db`` has ``homing.db.control``."""
+    return state.with_name(state.name + ".control")
+
+
+async def listen(path: Path, acts: Mapping[str, Act]) -> asyncio.Server:
+    """Serve commands to whoever may read the state file."""
+    path.unlink(missing_ok=True)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(30):
+                line = await reader.readline()
+            writer.write(orjson.dumps(await _answer(acts, line)) + b"\n")
+            await writer.drain()
+        except (OSError, ValueError, TimeoutError):
+            return
+        finally:
+            writer.close()
+
+    server = await asyncio.start_unix_server(serve, path=str(path), limit=MAX_LINE)
+    path.chmod(0o600)
+    return server
+
+
+async def _answer(acts: Mapping[str, Act], line: bytes) -> dict[str, object]:
+    try:
+        asked = orjson.loads(line)
+        act = acts[asked["do"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return {"error": f"expected an object with `do`, one of {', '.join(sorted(acts))}"}
+    try:
+        return {"ok": await act(asked)}
+    except HomingError as error:
+        return {"error": str(error), "kind": type(error).__name__}
+
+
+def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) -> Any:  # noqa: ANN401  JSON
+    """
+    Ask a running worker.
+
+    Raises:
+        NotRunning: No worker listens.
+        Refused: It refused, and says why.
+    """
+    import socket  # noqa: PLC0415  the worker never asks
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            msg = f"no daemon listens at {path}"
+            raise NotRunning(msg) from error
+        connection.sendall(orjson.dumps(dict(question)) + b"\n")
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    said = orjson.loads(answer or b'{"error": "the daemon hung up"}')
+    if "error" in said:
+        raise Refused(said["error"])
+    return said["ok"]
+
+
+class NotRunning(HomingError):
+    """No daemon runs on these files."""
+
+
+class Refused(HomingError):
+    """The daemon refused, and says why."""

@@ -1,0 +1,126 @@
+"""All of the service in one process: ``[server] processes = 1``, the sandbox, tests."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homing import log as logs
+from homing.adapters.sqlite.engine import StoreFailed
+from homing.config import Loaded, load
+from homing.core.errors import HomingError
+from homing.log import log
+from homing.processes.acts import Acts
+from homing.processes.admin import Admin, admin_runner
+from homing.processes.assembly import assemble
+from homing.processes.channel import Channel
+from homing.processes.children import Parent
+from homing.processes.control import control_path, listen
+from homing.processes.exits import EX_IOERR
+from homing.processes.listeners import listen as listen_on
+from homing.processes.receiver import Receiver, run_loop
+from homing.processes.waiting import first_of
+from homing.processes.worker import Worker
+
+if TYPE_CHECKING:
+    import socket
+
+    from aiohttp import web
+
+
+class Single:
+    """Receiver and worker side by side, wired by the same channel as two processes are."""
+
+    def __init__(self, loaded: Loaded, environ: Mapping[str, str], config: Path) -> None:
+        self._loaded = loaded
+        self._environ = environ
+        self._config = config
+        self._parent = Parent()
+        self.failed: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
+        self._ends = Channel.pair()
+        self.receiver = Receiver(loaded, environ, channel=self._ends[0], parent=self._parent)
+        self.worker: Worker
+        self._tasks: list[asyncio.Task[None]] = []
+        self._admin: web.AppRunner
+        self._control: asyncio.Server
+        self.acts: Acts
+
+    async def start(self, public: socket.socket, admin: socket.socket) -> None:
+        """Start everything on these sockets."""
+        await self.receiver.serve(public)
+        assembly = await assemble(self._loaded, self._environ, on_fatal=self._on_fatal)
+        self.worker = Worker(assembly, channel=self._ends[1], parent=self._parent)
+        self.acts = Acts(self.worker, self._config, self._environ)
+        store = self._loaded.store_path
+        self._control = await listen(control_path(store), self.acts.table())
+        self._admin = await admin_runner(
+            Admin(self.worker, self._environ), self._loaded.settings, admin
+        )
+        self.worker.start()
+        self._tasks = [
+            asyncio.create_task(self.receiver.tell()),
+            asyncio.create_task(self.receiver.forget()),
+        ]
+
+    def reload(self) -> None:
+        """
+        Swap in the configuration as the file is now.
+
+        Raises:
+            HomingError: What is wrong with it; the old one stays.
+        """
+        self.acts.reload()
+        self.receiver.use(load(self._config, environ=self._environ))
+
+    async def stop(self) -> None:
+        """Stop in the order of the path."""
+        self._control.close()
+        await self._admin.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        await self.receiver.stop()
+        await self.worker.stop()
+        for end in self._ends:
+            end.close()
+
+    def _on_fatal(self, error: StoreFailed) -> None:
+        if not self.failed.done():
+            self.failed.set_result(error)
+
+
+def run_single(config: Path, environ: Mapping[str, str]) -> int:
+    """Serve until told to stop; returns the exit code."""
+    logs.set_up()
+    return run_loop(_run(config, environ))
+
+
+async def _run(config: Path, environ: Mapping[str, str]) -> int:
+    loaded = load(config, environ=environ)
+    logs.redact.use(loaded.secret_values(environ))
+    server = loaded.settings.server
+    single = Single(loaded, environ, config)
+    await single.start(listen_on(str(server.listen)), listen_on(str(server.admin)))
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, single)
+    log.info(logs.DAEMON_STARTED, processes=1)
+    stopped = asyncio.create_task(stop.wait())
+    broken = asyncio.create_task(single.worker.broken())
+    await first_of(stopped, broken, single.failed, single.receiver.failed)
+    if not stop.is_set():
+        return EX_IOERR
+    broken.cancel()
+    await single.stop()
+    return 0
+
+
+def _reload(single: Single) -> None:
+    try:
+        single.reload()
+    except HomingError as error:
+        log.error(logs.CONFIG_REFUSED, error=str(error))
