@@ -2,7 +2,8 @@
 The whole path on one page. Read this first.
 
     receive    verify -> append                    receiver   stages/receive.py
-    evaluate   split -> dedupe -> decide -> save   worker     stages/evaluate.py
+    evaluate   split, many to a transaction        worker     stages/evaluate.py
+                 dedupe -> decide -> save                     stages/take.py
                  a Segment event: whose is it?                stages/identity.py
                  a SendGrid event: ledger, suppression        stages/home.py
                  wishes become rows                           stages/reserve.py

@@ -171,7 +171,7 @@ class TestInclude:
             ("email.'a.b' = {}", "email.'a.b' = {}", 'email."a.b"', 1),
         ],
     )
-    def test_the_same_thing_in_two_files_names_both(self, write, main, other, key, line):
+    def test_the_same_thing_in_two_files_names_both(self, write, *, main, other, key, line):
         """
         Which of two would count is nothing to guess.
         """
@@ -230,7 +230,7 @@ groups."Weekly news" = 1
             (("nothing",), "nothing", None),
         ],
     )
-    def test_a_finding_gets_the_key_and_line_a_person_looks_for(self, write, loc, key, line):
+    def test_a_finding_gets_the_key_and_line_a_person_looks_for(self, write, *, loc, key, line):
         """
         Items go by their id, and what is missing stands at the table that lacks it.
         """

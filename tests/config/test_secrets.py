@@ -131,7 +131,8 @@ class TestResolve:
             ),
             (
                 SecretRef("credential", "a", "k"),
-                "expected `k` to be found at ${credential:a}, but $CREDENTIALS_DIRECTORY is not set",
+                "expected `k` to be found at ${credential:a}, "
+                "but $CREDENTIALS_DIRECTORY is not set",
             ),
             (
                 SecretRef("file", "/nowhere/x", "k"),

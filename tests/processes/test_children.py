@@ -114,6 +114,7 @@ class TestParent:
         parent.ready()
         parent.tick()
         parent.watch(asyncio.new_event_loop)
+        assert not parent.ask_reload()
         assert (False, None, {"HOME": "/"}) == (parent.supervised, parent.take("public"), environ)
 
     def test_it_hands_over_each_socket_once(self, line):

@@ -100,6 +100,16 @@ class TestStart:
 
         assert "READY=1\nSTATUS=receiver: ready; worker: ready" == service.systemd.expect("READY")
 
+    def test_a_long_start_tells_how_far_it_is(self, start):
+        """
+        Whoever waits for a migration sees that it moves.
+        """
+        migrates = f"{PARENT}parent.status('migration 3 of 5')\nwhile next_signal() is None: pass"
+
+        service = start(worker=migrates)
+
+        service.systemd.expect("STATUS=receiver: ready; worker: starting, migration 3 of 5")
+
     def test_an_address_that_is_taken_is_named(self, start):
         """
         Exit 69, so that systemd tries again, and the log says which address.
@@ -401,6 +411,18 @@ class TestReload:
         )
         service.systemd.expect("READY=1")
         service.log.expect("service.reloaded")
+
+    def test_a_child_may_ask_for_it(self, start):
+        """
+        `homing reload` speaks to the worker, and means both.
+        """
+        asks = f"{PARENT}serve(SIGUSR1=parent.ask_reload)"
+        service = start(worker=asks).until_ready()
+
+        service.signal(signal.SIGUSR1, "worker")
+
+        service.systemd.expect("RELOADING=1")
+        service.systemd.expect("READY=1")
 
     def test_a_refused_configuration_is_told_until_a_good_one_comes(self, start):
         """

@@ -6,7 +6,7 @@ import glob
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -34,8 +34,8 @@ class Source:
     """One file as read: *values* is the TOML's own, before anything else touched it."""
 
     path: Path
-    text: str
-    values: Values
+    text: str = field(repr=False)
+    values: Values = field(repr=False)
 
     @cached_property
     def lines(self) -> Mapping[Loc, int]:
@@ -54,7 +54,7 @@ class Document:
 
     path: Path
     sources: tuple[Source, ...]
-    values: Values
+    values: Values = field(repr=False)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Finding, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from homing.config import checks, documents, journey_checks, lint
@@ -36,7 +36,7 @@ class Loaded:
     settings: Settings
     plans: Plans
     warnings: tuple[Problem, ...]
-    _document: Document
+    _document: Document = field(repr=False)
 
     @property
     def store_path(self) -> Path:

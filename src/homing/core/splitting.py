@@ -184,8 +184,8 @@ class _Span:
     """
     Where an element lies.
 
-    ``is_rest`` is true of what could not be told apart: from where that began, the array's end being
-    somewhere inside (``is_open``), or from its closing bracket on, text following.
+    ``is_rest`` is true of what could not be told apart: from where that began, with the array's end
+    somewhere inside (``is_open``), or from its closing bracket on, with text following.
     """
 
     start: int

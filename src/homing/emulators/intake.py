@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
@@ -16,7 +16,7 @@ from homing.emulators.waiting import Changes
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: The recorded request of the aiohttp request at hand.
-RECORDED = "homing_recorded"
+RECORDED: Final = web.RequestKey("recorded", RecordedRequest)
 
 
 @dataclass(slots=True)

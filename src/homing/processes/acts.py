@@ -112,7 +112,7 @@ class Acts:
         """``user`` or ``email``."""
         names = identities_asked(asked)
         gone = await self._write(lambda tx: erase.erase(tx, Known(), names, now_ms=self._now()))
-        self._worker.assembly.stages.evaluate.forget_people()
+        self._worker.assembly.stages.evaluate.taker.forget_people()
         return {"people": gone.people, "sends": gone.sends, "events": gone.events}
 
     async def _of_dead(self, asked: Mapping[str, Any], word: str) -> object:

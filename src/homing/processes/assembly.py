@@ -24,6 +24,7 @@ from homing.stages.rate import Rate
 from homing.stages.recover import recover
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Retention, Sweeper
+from homing.stages.take import Taker
 from homing.stages.write_back import WriteBack, authorization_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Assembly:
         """Work by a new configuration from the next batch on."""
         stages, settings = self.stages, loaded.settings
         self.loaded = loaded
-        stages.evaluate.rules = Rules(loaded.plans)
+        stages.evaluate.taker.rules = Rules(loaded.plans)
         stages.deliver.post = Post.of(loaded.plans)
         stages.deliver.rate.per_second = settings.sendgrid.rate.mail
         stages.deliver.capture = captured(settings)
@@ -115,9 +116,8 @@ async def assemble(
         user_agent=USER_AGENT,
     )
     renderer = EmailRenderer()
-    evaluate = Evaluator(
-        store, reader, clock, rules=Rules(loaded.plans), mint=lambda: secrets.randbits(40)
-    )
+    taker = Taker(clock, Rules(loaded.plans), lambda: secrets.randbits(40))
+    evaluate = Evaluator(store, reader, clock, taker)
     deliver = Deliverer(
         store, sendgrid, clock, Post.of(loaded.plans),
         Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),

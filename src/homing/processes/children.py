@@ -9,13 +9,16 @@ Environment of a child:
     ``admin``, ``channel`` and ``status``.
 
 ``HOMING_SUPERVISOR``
-    The process id of the supervisor.
+    The process id of the supervisor, which is the direct parent: no shell and no
+    wrapper that stays in between.
 
 Descriptors:
 
 ``public``, ``admin``
     A listening stream socket. The supervisor keeps it open too, so that
-    connections wait in the kernel while a child restarts.
+    connections wait in the kernel while a child restarts. A server that calls
+    listen() again, as asyncio's do, must be given the same
+    `homing.processes.listeners.BACKLOG`, or it shortens the queue.
 
 ``channel``
     This side's end of one pair of datagram sockets between receiver and worker
@@ -99,13 +102,16 @@ class Parent:
     word is kept and goes first with the next one.
     """
 
-    def __init__(self, fds: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, fds: Mapping[str, int] | None = None, *, supervisor: int | None = None
+    ) -> None:
         self._sockets = {name: socket.socket(fileno=fd) for name, fd in (fds or {}).items()}
         for inherited in self._sockets.values():
             inherited.settimeout(0)
             inherited.set_inheritable(False)
         self._status = self._sockets.pop("status", None)
         self._unsent: deque[bytes] = deque(maxlen=_UNSENT)
+        self._supervisor = supervisor
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str] | None = None) -> Self:
@@ -117,10 +123,11 @@ class Parent:
         """
         variables = os.environ if environ is None else environ
         fds = variables.pop(FDS, "")
-        supervisor = variables.pop(SUPERVISOR, "")
-        if supervisor:
-            _die_with(int(supervisor))
-        return cls({name: int(fd) for name, _, fd in (one.partition("=") for one in _split(fds))})
+        supervisor = int(variables.pop(SUPERVISOR, "0")) or None
+        if supervisor is not None:
+            _die_with(supervisor)
+        named = (one.partition("=") for one in fds.split(",") if one)
+        return cls({name: int(fd) for name, _, fd in named}, supervisor=supervisor)
 
     @property
     def supervised(self) -> bool:
@@ -171,6 +178,20 @@ class Parent:
         """Answer SIGHUP: the old configuration stays, and why."""
         self._say(spell(Word.RELOAD_FAILED, " ".join(text.split())))
 
+    def ask_reload(self) -> bool:
+        """
+        Ask for a reload of both children, as ``systemctl reload`` does.
+
+        The answer is a SIGHUP to each, this one too.
+
+        Returns:
+            False when there is no supervisor to ask.
+        """
+        if self._supervisor is None:
+            return False
+        os.kill(self._supervisor, signal.SIGHUP)
+        return True
+
     def stopping(self) -> None:
         """Say that this child will exit soon; silence is no hang from here on."""
         self._say(spell(Word.STOPPING))
@@ -210,10 +231,6 @@ def _is_over(status: socket.socket) -> bool:
         return False
     except OSError:
         return True
-
-
-def _split(fds: str) -> list[str]:
-    return [one for one in fds.split(",") if one]
 
 
 def _die_with(supervisor: int) -> None:

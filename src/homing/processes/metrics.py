@@ -22,7 +22,7 @@ def exposition(books: Books, worker: Worker) -> bytes:
     """The text of one scrape."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Reading(books, worker))  # type: ignore[arg-type]
+    registry.register(_Reading(books, worker))
     return generate_latest(registry)
 
 

@@ -6,7 +6,9 @@ It stays for months, so it is small: standard library only, no asyncio (which
 weighs as much as all the rest), one thread, one `select`. `become_supervisor` is
 for a caller that has loaded more than that.
 
-What the children may rely on is written in `homing.processes.children`.
+What the children may rely on is written in `homing.processes.children`. The
+configuration is theirs too: a reload passes through here unread, so a changed
+address needs a restart.
 
 Exit codes: 0 stopped; 69 an address is taken; 70 a child does not come up; 78 an
 address or a socket of systemd's is no good; else what a child exited with, see
@@ -444,7 +446,11 @@ class Supervisor:
         return "; ".join([*parts, *(self._summary(child, now) for child in self._children)])
 
     def _summary(self, child: Child, now: float) -> str:
-        shown = child.text if child.text and child.state is State.READY else child.state.value
+        shown = child.state.value
+        if child.text and child.state is State.READY:
+            shown = child.text
+        elif child.text and child.state is State.STARTING:
+            shown = f"{shown}, {child.text}"
         window_s = self._limits.patience.window_s
         count = child.deaths.within(now, window_s)
         if count < TROUBLE_DEATHS:

@@ -8,7 +8,7 @@ never "not sent". Sends fly side by side, one per lane; a slow one holds nobody 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -173,7 +173,7 @@ class Deliverer:
             self._probe_paused_at = now
             return []
         for row in tx.sends.claimable(now=until, limit=limit):
-            one = self._intended(tx, row, now, pauses)
+            one = self._intended(tx, row, now=now, pauses=pauses)
             if one is not None:
                 claimed.append(one)
         if self._paused and claimed:
@@ -182,7 +182,9 @@ class Deliverer:
         self.next_due_ms = tx.sends.next_due()
         return claimed
 
-    def _intended(self, tx: Tx, row: SendRow, now: int, pauses: object) -> ClaimedSend | None:
+    def _intended(
+        self, tx: Tx, row: SendRow, *, now: int, pauses: Mapping[str, Pause]
+    ) -> ClaimedSend | None:
         email = self.post.plans.emails.get(row.email)
         if email is None:
             refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
@@ -193,7 +195,7 @@ class Deliverer:
         if refusal is not None:
             refuse(tx, row, refusal)
             return None
-        if f"email/{row.email}" in pauses:  # type: ignore[operator]
+        if f"email/{row.email}" in pauses:
             # its lane is free meanwhile; `resume` puts it back
             row.lane, row.head = None, 0
             row.reason = f"paused: email {row.email}"
@@ -230,7 +232,7 @@ class Deliverer:
                 send=row.key, user=row.user or None, rule=row.rule, step=row.step or None,
                 variant=row.variant, version=row.version,
             ),
-            data=orjson.Fragment(claimed.data) if claimed.data != b"{}" else {},  # type: ignore[arg-type]
+            data=orjson.Fragment(claimed.data) if claimed.data != b"{}" else {},
             template=row.template,
             rendered=rendered,
             bypass_unsubscribes=claimed.bypass,
@@ -262,10 +264,10 @@ class Deliverer:
     def _settle(self, tx: Tx, landed: list[_Back]) -> None:
         now = self.clock.now_ms()
         for back in landed:
-            self._settle_one(tx, back.claimed.row, back.outcome, now)
+            self._settle_one(tx, back.claimed.row, back.outcome, now=now)
 
-    def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, now: int) -> None:
-        if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now):
+    def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
+        if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now=now):
             return
         row = tx.sends.get(flown.id)
         if row is None:  # erased meanwhile
@@ -274,18 +276,18 @@ class Deliverer:
             case Delivered(message_id=message_id):
                 accepted(tx, row, message_id, now=now, silent_ms=self._silent_ms())
             case RetryLater():
-                self._postpone(tx, row, outcome, now)
+                self._postpone(tx, row, outcome, now=now)
             case Rejected(reason=reason):
-                end(tx, row, SendSignal.REJECT, reason, now)
+                end(tx, row, SendSignal.REJECT, reason=reason, now=now)
                 log.warning(SEND_REJECTED, send=row.key, rule=row.rule, reason=reason)
             case Unknown(reason=reason):
-                self._lose(tx, row, reason, now)
+                self._lose(tx, row, reason, now=now)
             case Paused():
-                self._pause(tx, row, outcome, now)
+                self._pause(tx, row, outcome, now=now)
             case _:
                 assert_never(outcome)
 
-    def _accept(self, tx: Tx, flown: SendRow, outcome: Delivered, now: int) -> bool:
+    def _accept(self, tx: Tx, flown: SendRow, outcome: Delivered, *, now: int) -> bool:
         """The usual case, in as few statements as it takes; False if the row was moved."""
         taken = tx.sends.accept(
             flown, now=now, message_id=outcome.message_id,
@@ -301,7 +303,7 @@ class Deliverer:
     def _silent_ms(self) -> int:
         return int(self.post.plans.silent_after_s * 1000)
 
-    def _postpone(self, tx: Tx, row: SendRow, outcome: RetryLater, now: int) -> None:
+    def _postpone(self, tx: Tx, row: SendRow, outcome: RetryLater, *, now: int) -> None:
         state = ledger.after(SendState(row.state), SendSignal.POSTPONE)
         if state is not SendState.RETRY:
             return
@@ -323,14 +325,14 @@ class Deliverer:
         tx.sends.save(row)
         log.info(SEND_POSTPONED, send=row.key, attempt=row.attempt, reason=outcome.reason)
 
-    def _lose(self, tx: Tx, row: SendRow, reason: str, now: int) -> None:
+    def _lose(self, tx: Tx, row: SendRow, reason: str, *, now: int) -> None:
         state = ledger.after(SendState(row.state), SendSignal.LOSE)
         if state is not SendState.UNKNOWN:
             return
         lose(tx, row, reason, now=now, healthy_ms=self.health.healthy_ms(),
              wait_ms=int(self.post.plans.unknown_after_s * 1000))  # fmt: skip
 
-    def _pause(self, tx: Tx, row: SendRow, outcome: Paused, now: int) -> None:
+    def _pause(self, tx: Tx, row: SendRow, outcome: Paused, *, now: int) -> None:
         state = ledger.after(SendState(row.state), SendSignal.POSTPONE)
         if state is not SendState.RETRY:
             return
@@ -371,7 +373,7 @@ def refuse(tx: Tx, row: SendRow, refusal: gate.Refusal) -> None:
     log.info(SEND_EXPIRED if expired else SEND_SKIPPED, send=row.key, reason=refusal.reason)
 
 
-def end(tx: Tx, row: SendRow, signal: SendSignal, reason: str, now: int) -> None:
+def end(tx: Tx, row: SendRow, signal: SendSignal, *, reason: str, now: int) -> None:
     """End a send by a signal of its table; its lane goes on."""
     state = ledger.after(SendState(row.state), signal)
     tx.sends.add_attempt(row.id, Attempt(row.attempt, now, signal.value, reason))

@@ -30,7 +30,7 @@ class Erased:
     events: int
 
 
-def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], now_ms: int) -> Erased:
+def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], *, now_ms: int) -> Erased:
     """Carry out a ``delete`` event: by userId, else anonymousId, else address."""
     return erase(tx, known, people.identities_of(data), now_ms=now_ms)
 
@@ -46,7 +46,7 @@ def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) 
     for person in persons.values():
         ids = (person.id, *person.merged)
         addresses = _addresses(tx, person)
-        sends += _strike_sends(tx, addresses, person, now_ms)
+        sends += _strike_sends(tx, addresses, person, now_ms=now_ms)
         rows = tx.events.of_person(ids, limit=MAX_HISTORY)
         events += len(rows)
         for row in rows:
@@ -79,7 +79,7 @@ def _addresses(tx: Tx, person: Person) -> set[str]:
     return {address for address in (*named, person.email, trait) if address}
 
 
-def _strike_sends(tx: Tx, addresses: set[str], person: Person, now_ms: int) -> int:
+def _strike_sends(tx: Tx, addresses: set[str], person: Person, *, now_ms: int) -> int:
     open_sends = {row.id: row for row in tx.sends.open_of_person(person.id)}
     for address in addresses:
         for row in tx.sends.by_trace(address_trace(address), limit=MAX_HISTORY):

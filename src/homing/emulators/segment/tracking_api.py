@@ -42,8 +42,7 @@ class TrackingApi:
         ]
 
     async def _batch(self, request: web.Request) -> web.Response:
-        recorded: RecordedRequest = request[RECORDED]
-        body = _body(request, recorded, MOST_BATCH_BYTES)
+        body = _body(request, request[RECORDED], MOST_BATCH_BYTES)
         if isinstance(body, web.Response):
             return body
         if not self._may_write(request, body):

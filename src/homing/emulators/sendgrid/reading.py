@@ -13,8 +13,7 @@ from homing.emulators.sendgrid.errors import ApiError, Refused
 
 def recorded(request: web.Request) -> RecordedRequest:
     """Return the ledger's row of a request to the API."""
-    row: RecordedRequest = request[RECORDED]
-    return row
+    return request[RECORDED]
 
 
 def json_object(request: web.Request) -> dict[str, Any]:

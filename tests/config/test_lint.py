@@ -1,0 +1,134 @@
+"""Warnings: legal, and probably not meant."""
+# ruff: noqa: E501 - a message is compared whole, on one line
+
+from __future__ import annotations
+
+import pytest
+
+from homing.config.lint import near_misses
+
+EMAIL = f"sendgrid.from = 'a@b.example'\nemail.a.template = 'd-{'0' * 32}'\n"
+SENT = EMAIL + """route.r = { when = 'event = "X"', send = 'a' }\nsendgrid.api_key = '${K}'\n"""
+
+CASES = [
+    # What this version does not run
+    ("list.vip = {}", ["`list.vip` is not run by this version"]),
+    ("audience.a = {}", ["`audience.a` is not run by this version"]),
+    ("contacts = {}", ["`contacts` is not run by this version"]),
+    ("suppression.reconcile = '2h'", ["`suppression.reconcile` is not run by this version"]),
+    ("sendgrid.reconcile_share = 1", ["`sendgrid.reconcile_share` is not run by this version"]),
+    ("segment.profiles = { space = 's', token = '${UNSET}' }", ["`segment.profiles` is not run by this version"]),
+    ("caps = {}", ["`caps` is not run by this version: it keeps no email back"]),
+    ("quiet_hours = { from = '21:00', to = '08:00' }", ["`quiet_hours` is not run by this version: it keeps no email back"]),
+    ("email.a.consent = ['ads']", ["`email.a.consent` is not run by this version: it keeps no email back"]),
+    ("route.s = { when = 'event = \"X\"', add_to_audience = 'k' }", ["`route.s.add_to_audience` is not run by this version"]),
+    ("journey.j = { entry = { when = 'event = \"X\"' }, step = [{ id = 'a', delay = '1h' }] }", ["`journey.j` is not run by this version"]),
+    # Receiving
+    ("segment.source.web = {}", ["`segment.source.web.secrets` is empty: what is posted there is answered 503", "`segment.source.web.token` is not set: arrays that Segment signs over their first element only are answered 401 when they hold more"]),
+    ("segment.source.web = { secrets = ['${K}'], batch = 'reject' }", []),
+    ("segment.source.web = { secrets = ['${K}'], batch = 'first-element' }", []),
+    ("segment.source.web = { secrets = ['${K}'], token = '${K}' }", []),
+    ("sendgrid.webhook.x = {}", ["`sendgrid.webhook.x.public_keys` is empty: what is posted there is answered 503"]),
+    ("sendgrid.endpoint = 'http://localhost:1'", ["`sendgrid.endpoint` is http: what is sent can be read on the way"]),
+    ("segment.write_key = '${UNSET}'", ["expected `segment.write_key` to be found at ${UNSET}, but this environment variable is not set"]),
+    # Sending
+    ("sendgrid.mode = 'capture'", ['`sendgrid.mode` is "capture": no email leaves, each is kept for reading']),
+    ("email.b.template = 'd-00000000000000000000000000000001'", ["`email.b` is sent by no route and no journey"]),
+    # Conditions
+    ("suppression.opt_out = [{ when = 'type = \"a\" and type = \"b\" or type = \"c\"' }]", None),
+    ("suppression.opt_out = [{ when = 'event = \"Email Openned\"' }]", ['`suppression.opt_out[0].when` asks for the event "Email Openned"; elsewhere it is "Email Opened"']),
+    ("suppression.opt_out = [{ when = 'did(\"email opened\", 3)' }]", ['`suppression.opt_out[0].when` asks for the event "email opened"; elsewhere it is "Email Opened"']),
+]  # fmt: skip
+
+
+class TestWarningsOf:
+    @pytest.mark.parametrize(("text", "messages"), CASES, ids=[text[:50] for text, _ in CASES])
+    def test_each_slip_has_its_sentence(self, loaded, *, text, messages):
+        """
+        One warning for each thing, and none for what is sound.
+        """
+        warnings = [warning.message for warning in loaded(SENT + text, K="x").warnings]
+
+        if messages is None:
+            (warning,) = warnings
+            assert warning.startswith("`suppression.opt_out[0].when`: ")
+        else:
+            assert messages == warnings
+
+    def test_a_sound_configuration_has_none(self, loaded):
+        """
+        Warnings that are always there are not read.
+        """
+        assert () == loaded(SENT, K="x").warnings
+
+    def test_emails_without_a_key_are_said_to_wait(self, loaded):
+        """
+        In live mode nothing can leave.
+        """
+        messages = [w.message for w in loaded(EMAIL).warnings]
+
+        assert "`sendgrid.api_key` is not set: emails wait until it is" in messages
+
+    def test_an_email_that_only_a_journey_sends_is_sent(self, loaded):
+        """
+        A step, or the exit of a journey, counts like a route.
+        """
+        journey = """
+[email.b]
+template = "d-00000000000000000000000000000001"
+[journey.j]
+entry.when = 'event = "X"'
+exit = [{ name = "x", when = 'event = "Y"', send = "b" }]
+step = [{ id = "s", send = "a" }]
+"""
+        messages = [w.message for w in loaded(EMAIL + journey).warnings]
+
+        assert [] == [message for message in messages if "is sent by" in message]
+
+    def test_warnings_come_in_the_order_of_the_file(self, loaded):
+        """
+        A person reads them beside the file.
+        """
+        lines = [w.line for w in loaded(SENT + "list.v = {}\nlist.a = {}\ncaps = {}").warnings]
+
+        assert sorted(lines) == lines
+
+
+class TestNearMisses:
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("Order Completed", "Order Complete"),
+            ("Order Completed", "order_completed"),
+            ("Order Completed", "OrderCompleted"),
+            ("Order Completed", "Order Compelted"),
+            ("Order Completed", "Order Complated"),
+            ("Product Added", "Products Added"),
+        ],
+    )
+    def test_a_slip_of_one_letter_or_of_style_is_near(self, *, first, second):
+        """
+        It is said at the later place.
+        """
+        (finding,) = near_misses([(("a",), first), (("b",), second)])
+
+        assert ("b",) == finding.loc
+        assert f'asks for the event "{second}"; elsewhere it is "{first}"' in finding.message
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("Order Completed", "Order Completed"),
+            ("Step 1 Viewed", "Step 2 Viewed"),
+            ("Subscribed", "Unsubscribed"),
+            ("Signed In", "Signed Up"),
+            ("Open", "Opens"),
+            ("Order Completed", "Order Cancelled"),
+            ("", "a"),
+        ],
+    )
+    def test_two_events_are_two_events(self, *, first, second):
+        """
+        Numbers, prefixes and short names tell events apart.
+        """
+        assert [] == list(near_misses([(("a",), first), (("b",), second)]))
