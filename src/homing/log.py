@@ -88,7 +88,8 @@ def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = No
     Under systemd's journal a line starts with its priority (``<4>``).
     """
     variables = os.environ if environ is None else environ
-    pretty = sys.stderr.isatty() and "JOURNAL_STREAM" not in variables
+    journal = _is_journal(variables)
+    pretty = sys.stderr.isatty()
     renderer: Any = (
         structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
     )
@@ -97,7 +98,7 @@ def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = No
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact,
-            _Prioritised(renderer) if "JOURNAL_STREAM" in variables else renderer,
+            _Prioritised(renderer) if journal else renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
@@ -107,6 +108,12 @@ def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = No
     )
     # aiohttp would log a stranger's bytes with a traceback
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+
+
+def _is_journal(environ: MutableMapping[str, str]) -> bool:
+    from homing.adapters.systemd import is_journal  # noqa: PLC0415  only the set-up needs it
+
+    return is_journal(environ)
 
 
 class _Prioritised:

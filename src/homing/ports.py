@@ -8,10 +8,10 @@ result once that commit is durable. All times are unix milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from homing.core.effects import (
@@ -52,6 +52,36 @@ class Request:
     received_ms: int
     source: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a sender is told; ``reason`` is for our counters and log alone."""
+
+    status: int
+    reason: str
+
+
+Headers: TypeAlias = Mapping[str, str]  # looked up without regard to case
+
+
+class Doors(Protocol):
+    """What takes in what is posted to the public paths."""
+
+    @property
+    def names(self) -> Mapping[str, Collection[str]]:
+        """The doors of each kind, "segment" and "sendgrid"."""
+
+    async def take(self, kind: str, name: str, body: bytes, headers: Headers) -> Reply:
+        """
+        Take in a post to a door that exists.
+
+        Raises:
+            Unavailable: Nothing was kept.
+        """
+
+    def count(self, kind: str, reply: Reply) -> None:
+        """Count an answer given."""
 
 
 class LogWriter(Protocol):

@@ -8,10 +8,10 @@ command. SendGrid's are made by openssl and judged by the official SDK as well.
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,8 @@ ODD = base64.b64decode(
 OF_A = "cc5302e4ad6f54a817138481c528707ae14df0e2"
 OF_BATCH = "56c9fc4152a712593cfcf7d98ee6bccccafe68b4"
 OF_ODD = "f85912828bccd1c9ceeb0541075f435fdd3693f9"
+
+EMPTY_KEY_OF_A = hmac.new(b"", A, "sha1").hexdigest()  # openssl refuses an empty key
 
 FROZEN = [
     (A, OF_A, Signed.WHOLE),
@@ -197,8 +199,8 @@ class TestVerifySegment:
         """
         An unset variable must not let everybody in.
         """
-        assert Refusal.MISMATCH == refusal_of(A, hmac_by_openssl_of_no_secret(A), b"")
-        assert Refusal.MISMATCH == refusal_of(b"[%s]" % A, hmac_by_openssl_of_no_secret(A), b"")
+        assert Refusal.MISMATCH == refusal_of(A, EMPTY_KEY_OF_A, b"")
+        assert Refusal.MISMATCH == refusal_of(b"[%s]" % A, EMPTY_KEY_OF_A, b"")
 
     def test_without_secrets_nothing_passes(self):
         """
@@ -266,7 +268,7 @@ class TestVerifySegment:
         """
         event = json.loads(json.dumps(event).replace("\\ud", "\\u0"))
         elements = [json.dumps(each, ensure_ascii=ascii_only).encode() for each in [event, *others]]
-        signature = _hmac(elements[0])
+        signature = hmac.new(SECRET, elements[0], "sha1").hexdigest()
         body = b",".join(b'{"json":%s}' % each if wrap else each for each in elements)
 
         found = verify_segment(b"[%s]" % body, signature=signature, secrets=[SECRET])
@@ -279,20 +281,6 @@ class TestVerifySegment:
         Nothing but our error ever leaves.
         """
         assert isinstance(refusal_of(body, signature), Refusal)
-
-
-def _hmac(body: bytes) -> str:
-    import hashlib  # noqa: PLC0415  # openssl is too slow for hundreds of cases
-    import hmac  # noqa: PLC0415
-
-    return hmac.new(SECRET, body, hashlib.sha1).hexdigest()
-
-
-def hmac_by_openssl_of_no_secret(body: bytes) -> str:
-    import hashlib  # noqa: PLC0415  # openssl refuses an empty key
-    import hmac  # noqa: PLC0415
-
-    return hmac.new(b"", body, hashlib.sha1).hexdigest()
 
 
 class TestTokenMatches:
@@ -340,13 +328,13 @@ BODY = b'[{"email":"ada@example.com","event":"open","useragent":"caf\xc3\xa9 \\u
 
 
 @pytest.fixture(scope="module")
-def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def signing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A private key's file and its public key as SendGrid shows it, both made by openssl."""
     private = openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", stdin=b"")
     path = tmp_path_factory.mktemp("keys") / "private.pem"
     path.write_bytes(private)
     public = openssl("ec", "-pubout", "-outform", "DER", stdin=private)
-    yield path, base64.b64encode(public).decode()
+    return path, base64.b64encode(public).decode()
 
 
 def signed_by_openssl(private: Path, timestamp: str, body: bytes) -> str:
@@ -355,7 +343,11 @@ def signed_by_openssl(private: Path, timestamp: str, body: bytes) -> str:
 
 
 def answer_of(
-    verifier: SendGridVerifier, body: bytes, signature: str | None, timestamp: str | None = str(NOW)
+    verifier: SendGridVerifier,
+    body: bytes,
+    signature: str | None,
+    *,
+    timestamp: str | None = str(NOW),
 ) -> Refusal | None:
     """The refusal; None if the request is believed."""
     try:
@@ -411,7 +403,7 @@ class TestSendGridVerifier:
         signature = signed_by_openssl(private, str(NOW), BODY)
 
         for timestamp in (str(NOW + 1), f"0{NOW}"):
-            found = answer_of(SendGridVerifier([public]), BODY, signature, timestamp)
+            found = answer_of(SendGridVerifier([public]), BODY, signature, timestamp=timestamp)
             assert Refusal.MISMATCH is found
 
     @pytest.mark.parametrize(
@@ -432,7 +424,9 @@ class TestSendGridVerifier:
         timestamp = str(NOW - age_s)
         signature = signed_by_openssl(private, timestamp, BODY)
 
-        assert expected is answer_of(SendGridVerifier([public]), BODY, signature, timestamp)
+        assert expected is answer_of(
+            SendGridVerifier([public]), BODY, signature, timestamp=timestamp
+        )
 
     @pytest.mark.parametrize(
         ("signature", "timestamp", "expected"),
@@ -448,7 +442,7 @@ class TestSendGridVerifier:
             ("MAA=", str(NOW), Refusal.MALFORMED),
             ("good", "1700000000.5", Refusal.MALFORMED),
             ("good", "-1", Refusal.MALFORMED),
-            ("good", "١٧٠٠٠٠٠٠٠٠", Refusal.MALFORMED),
+            ("good", "\u0661" * 10, Refusal.MALFORMED),
             ("good", f"{NOW}\n", Refusal.MALFORMED),
             ("good", "9" * 5_000, Refusal.MALFORMED),
             ("good", "9" * 12, Refusal.AHEAD),
@@ -467,7 +461,10 @@ class TestSendGridVerifier:
         }
 
         found = answer_of(
-            SendGridVerifier([public]), BODY, known.get(signature, signature), timestamp
+            SendGridVerifier([public]),
+            BODY,
+            known.get(signature, signature),
+            timestamp=timestamp,
         )
 
         assert expected is found
@@ -530,7 +527,9 @@ class TestSendGridVerifier:
         """
         Nothing but our error ever leaves.
         """
-        assert isinstance(answer_of(GARBAGE_VERIFIER, body, signature, timestamp), Refusal)
+        assert isinstance(
+            answer_of(GARBAGE_VERIFIER, body, signature, timestamp=timestamp), Refusal
+        )
 
 
 def _signed(key: ec.EllipticCurvePrivateKey, body: bytes) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 
 import orjson
@@ -17,7 +16,7 @@ from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
 from homing.core.errors import Unavailable
-from homing.stages.receive import RETRY_AFTER_S, Answer, Reception
+from homing.ports import Doors, Reply
 
 READ_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 2_048
@@ -27,7 +26,7 @@ MAX_AUDIENCE_BODY = 64 << 10
 _NO_LOG = logging.getLogger("homing.no_access")
 _NO_LOG.setLevel(logging.CRITICAL + 1)
 
-Take = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
+RETRY_AFTER_S = 30
 
 
 class TooLarge(Exception):
@@ -94,58 +93,51 @@ class Public:
     The public paths.
 
     Args:
-        reception: Takes what is authentic.
+        doors: Take in what is posted.
 
         max_body: Largest body, bytes.
     """
 
-    def __init__(self, reception: Reception, *, max_body: int) -> None:
-        self._max_body = max_body
-        self._served: dict[str, tuple[Take, str]] = {}
-        self._audiences: set[str] = set()
-        self.use(reception, max_body=max_body)
+    def __init__(self, doors: Doors, *, max_body: int) -> None:
+        self.use(doors, max_body=max_body)
 
-    def use(self, reception: Reception, *, max_body: int) -> None:
+    def use(self, doors: Doors, *, max_body: int) -> None:
         """Serve by a new configuration from the next request on."""
         self._max_body = max_body
-        self.reception = reception
-        served: dict[str, tuple[Take, str]] = {}
-        for kind, names, take in (
-            ("segment", reception.sources, reception.segment),
-            ("sendgrid", reception.webhooks, reception.sendgrid),
-        ):
-            for name in names:
-                served[f"/{kind}/{name}"] = (take, name)
-            served[f"/{kind}"] = (take, "default")
-        self._served = served
-        self._audiences = {f"/segment/{name}/audience" for name in reception.sources}
+        self._doors = doors
+        self._served = {
+            path: (kind, name)
+            for kind, names in doors.names.items()
+            for name in names
+            for path in (
+                (f"/{kind}/{name}", f"/{kind}") if name == "default" else (f"/{kind}/{name}",)
+            )
+        }
+        self._audiences = {f"/segment/{name}/audience" for name in doors.names["segment"]}
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         served = self._served.get(request.path)
-        if served is None:
+        if served is None or request.method not in _METHODS[served[0]]:
             if request.path in self._audiences and request.method == "POST":
                 return await self._audience(request)
-            return self._answered("other", Answer(404, "no such path"))
-        take, name = served
-        kind = request.path[1:]
-        if request.method not in _METHODS[take.__name__]:
-            return self._answered(kind, Answer(404, "no such path"))
-        return self._answered(kind, await self._take(request, take, name))
+            return self._answered("other", Reply(404, "no such path"))
+        kind, name = served
+        return self._answered(f"{kind}/{name}", await self._take(request, kind, name))
 
-    async def _take(self, request: web.BaseRequest, take: Take, name: str) -> Answer:
+    async def _take(self, request: web.BaseRequest, kind: str, name: str) -> Reply:
         encoding = request.headers.get("Content-Encoding")
         if encoding is not None and encoding.strip().lower() not in ("identity", ""):
-            return Answer(415, "content encoding")
+            return Reply(415, "content encoding")
         try:
             body = await self._read(request.content, request.content_length, self._max_body)
-            return await take(name, body, request.headers)
+            return await self._doors.take(kind, name, body, request.headers)
         except TooLarge:
-            return Answer(413, "body too large")
+            return Reply(413, "body too large")
         except TimeoutError:
-            return Answer(408, "body too slow")
+            return Reply(408, "body too slow")
         except Unavailable as error:
-            return Answer(503, str(error))
+            return Reply(503, str(error))
 
     async def _read(self, content: StreamReader, length: int | None, limit: int) -> bytes:
         if length is not None and length > limit:
@@ -175,25 +167,25 @@ class Public:
             body = await self._read(request.content, request.content_length, MAX_AUDIENCE_BODY)
             asked = orjson.loads(body)
         except TooLarge:
-            return self._answered("audience", Answer(413, "body too large"))
+            return self._answered("audience", Reply(413, "body too large"))
         except TimeoutError:
-            return self._answered("audience", Answer(408, "body too slow"))
+            return self._answered("audience", Reply(408, "body too slow"))
         except orjson.JSONDecodeError:
-            return self._answered("audience", Answer(400, "not JSON"))
+            return self._answered("audience", Reply(400, "not JSON"))
         external = audience_id(asked)
         if external is None:
-            return self._answered("audience", Answer(400, "no audienceName, no externalId"))
-        self.reception.counts["audience", 200, "accepted"] += 1
+            return self._answered("audience", Reply(400, "no audienceName, no externalId"))
+        self._doors.count("audience", Reply(200, "accepted"))
         return web.Response(
             body=orjson.dumps({"externalId": external}), content_type="application/json"
         )
 
-    def _answered(self, kind: str, answer: Answer) -> web.StreamResponse:
-        self.reception.counts[kind, answer.status, answer.reason] += 1
-        response = web.Response(status=answer.status)
-        if answer.status == 503:
+    def _answered(self, kind: str, reply: Reply) -> web.StreamResponse:
+        self._doors.count(kind, reply)
+        response = web.Response(status=reply.status)
+        if reply.status == 503:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        if answer.status in (408, 413):
+        if reply.status in (408, 413):
             response.force_close()
         return response
 
@@ -202,7 +194,7 @@ _METHODS = {"segment": ("POST", "PUT", "PATCH"), "sendgrid": ("POST",)}
 
 
 def audience_id(asked: object) -> str | None:
-    """The ``externalId`` to answer with: the one asked for, or a pure function of the name."""
+    """The ``externalId`` to reply with: the one asked for, or a pure function of the name."""
     if not isinstance(asked, dict):
         return None
     known = asked.get("externalId")

@@ -29,7 +29,7 @@ def serve_command(config: Path | None) -> int:
     from homing.processes.service import ServiceSpec
     from homing.processes.supervisor import become_supervisor
 
-    python = (sys.executable, "-m")
+    python = (sys.executable, "-P", "-m")
     become_supervisor(
         ServiceSpec(
             receiver=(*python, "homing.processes.receiver", "--config", str(path)),

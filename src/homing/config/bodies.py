@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homing.config.documents import Document
-from homing.config.problems import Finding, Loc, expected, shown
+from homing.config.problems import Finding, Loc, expected
 from homing.config.settings import Settings
 
 MAX_BODY_BYTES = 1_048_576
@@ -34,7 +34,7 @@ class Bodies:
                 try:
                     texts[loc] = _read(path)
                 except ValueError as error:
-                    message = expected("a file of text", shown(str(path)), why=str(error))
+                    message = expected("a file of text", f'"{path}"', why=str(error))
                     findings.append(Finding(loc, message))
         return cls(texts, tuple(findings))
 

@@ -26,7 +26,7 @@ _NAMED = re.compile(
     r"(?:email|route|journey|list|audience|segment\.source|sendgrid\.webhook)\.[^.]+"
 )
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Document:
 
 
 def quoted(part: str) -> str:
-    """Write one key as TOML wants it: bare if it can be, else in quotes."""
+    """Write one key as TOML wants it: bare if it can be, else in quotes; a long one shortened."""
     return part if _BARE_KEY.fullmatch(part) else shown(part)
 
 

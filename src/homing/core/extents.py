@@ -59,9 +59,15 @@ def deep_end(text: bytes, start: int) -> int | None:
 
 
 def value_end(text: bytes, start: int) -> int:
-    """End of the value of any kind that begins at *start*; the end of *text* if it never closes."""
+    """
+    End of the value of any kind that begins at *start*.
+
+    The end of *text* for an object or array that never closes; *start* for a string that does not,
+    and where no value begins.
+    """
     if text[start : start + 1] not in (b"{", b"["):
-        return _PLAIN.match(text, start).end()  # type: ignore[union-attr]  # matches always
+        found = _PLAIN.match(text, start)
+        return start + len(found[0].rstrip(b" \t\r\n")) if found else start
     end = nested_end(text, start)
     if end is None:
         end = deep_end(text, start)

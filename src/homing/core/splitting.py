@@ -62,10 +62,9 @@ def split_events(body: bytes) -> Split:
     """
     if not _is_array(body):
         return Split((_element(body),))
-    is_vast = len(body) > MANY_COMMAS and body.count(b",") > MANY_COMMAS
-    slices = _exact_slices(body) if is_vast else _quick_slices(body)
+    slices, _ = _cut(body)
     if len(slices) > MAX_EVENTS:
-        *slices, rest = _exact_slices(body)
+        *slices, rest = _cut_exactly(body)[0]
         reason = f"more than {MAX_EVENTS} events in one request"
         return Split((*map(_element, slices), Element(rest, reason=reason)))
     return Split(tuple(map(_element, slices)))
@@ -80,7 +79,7 @@ def blanked(body: bytes, items: Collection[int]) -> bytes:
     if not _is_array(body):
         return b"{}" if 0 in items else body
     spans = _spans(body)
-    wrapped = _is_wrapped(body)
+    _, wrapped = _cut(body)
     kept: list[bytes] = []
     end = 0
     for place, span in enumerate(spans):
@@ -96,38 +95,34 @@ def _is_array(body: bytes) -> bool:
     return body[start : start + 1] == b"["
 
 
-def _quick_slices(body: bytes) -> list[bytes]:
-    """The raw events of an array; by the exact way if the quick one finds anything amiss."""
+def _cut(body: bytes) -> tuple[list[bytes], bool]:
+    """The raw events of an array, and whether each was in a wrapper."""
+    if len(body) > MANY_COMMAS and body.count(b",") > MANY_COMMAS:
+        return _cut_exactly(body)
     try:
-        if _STARTS_WRAPPED.match(body):
-            try:
-                return [bytes(wrapper.json) for wrapper in _WRAPPED.decode(body)]
-            except msgspec.ValidationError:
-                pass  # some element is no wrapper, so none is
-        return [bytes(raw) for raw in _SLICES.decode(body)]
+        return _cut_quickly(body)
     except (msgspec.DecodeError, RecursionError):
-        return _exact_slices(body)
+        return _cut_exactly(body)
 
 
-def _exact_slices(body: bytes) -> list[bytes]:
+def _cut_quickly(body: bytes) -> tuple[list[bytes], bool]:
+    """Raises on anything amiss, in whichever element."""
+    if _STARTS_WRAPPED.match(body):
+        try:
+            return [bytes(wrapper.json) for wrapper in _WRAPPED.decode(body)], True
+        except msgspec.ValidationError:
+            pass  # some element is no wrapper, so none is
+    return [bytes(raw) for raw in _SLICES.decode(body)], False
+
+
+def _cut_exactly(body: bytes) -> tuple[list[bytes], bool]:
     spans = _spans(body)
     slices = [span.of(body) for span in spans]
-    if not _are_wrappers(spans, body):
-        return slices
-    return [raw if (inner := unwrapped(raw)) is None else inner for raw in slices]
-
-
-def _is_wrapped(body: bytes) -> bool:
-    """Whether `_quick_slices` unwraps the array."""
-    if not _STARTS_WRAPPED.match(body):
-        return False
-    try:
-        _WRAPPED.decode(body)
-    except msgspec.ValidationError:
-        return False
-    except (msgspec.DecodeError, RecursionError):
-        return _are_wrappers(_spans(body), body)
-    return True
+    inner = [unwrapped(raw) for raw in slices]
+    whole = [part for span, part in zip(spans, inner, strict=True) if not span.is_rest]
+    if not whole or None in whole:
+        return slices, False
+    return [raw if part is None else part for raw, part in zip(slices, inner, strict=True)], True
 
 
 # ---- decoding ---------------------------------------------------------------------------------
@@ -197,30 +192,25 @@ class _Span:
         return body[self.start : self.end]
 
     def blank(self, *, wrapped: bool) -> bytes:
-        empty = b'{"json":{}}' if wrapped else b"{}"
-        if not self.is_rest:
-            return empty
-        return empty + b"]" if self.is_open else b"]" + empty
-
-
-def _are_wrappers(spans: list[_Span], body: bytes) -> bool:
-    whole = [span for span in spans if not span.is_rest]
-    return bool(whole) and all(unwrapped(span.of(body)) is not None for span in whole)
+        if self.is_rest:
+            # a bracket too many makes it a rest again, whatever stands before
+            return b"}" if self.is_open else b"]}"
+        return b'{"json":{}}' if wrapped else b"{}"
 
 
 def _spans(body: bytes) -> list[_Span]:
     """
     The elements of an array, told apart by brackets, strings and commas alone.
 
-    Where that ends, the rest is the last: at a missing comma or bracket, at text after the closing
-    one, or after `MAX_EVENTS`.
+    Where that ends, the rest is the last: at a bracket too many, at a string that never ends, at
+    text after the closing bracket, or after `MAX_EVENTS`.
     """
     spans: list[_Span] = []
     at = after_space(body, after_space(body, 0) + 1)
     if body[at : at + 1] == b"]":
         return _with_rest(spans, body, at)
     while len(spans) < MAX_EVENTS:
-        end = value_end(body, at)
+        end = _element_end(body, at)
         after = after_space(body, end)
         follows = body[after : after + 1]
         if not follows:
@@ -234,6 +224,18 @@ def _spans(body: bytes) -> list[_Span]:
             break
         at = after_space(body, after + 1)
     return [*spans, _Span(at, len(body), is_rest=True, is_open=True)]
+
+
+def _element_end(body: bytes, start: int) -> int:
+    """End of what stands before the next comma or closing bracket: one value if all is well."""
+    at = start
+    while True:
+        end = value_end(body, at)
+        if end == at:
+            return end
+        at = after_space(body, end)
+        if body[at : at + 1] in (b"", b",", b"]", b"}"):
+            return end
 
 
 def _with_rest(spans: list[_Span], body: bytes, close: int) -> list[_Span]:

@@ -16,6 +16,7 @@ from homing.stages.identity import Known
 
 if TYPE_CHECKING:
     from homing.ports import Tx
+    from homing.processes.children import Parent
     from homing.processes.control import Act
     from homing.processes.worker import Worker
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 class Acts:
     """Answers the control socket."""
 
-    def __init__(self, worker: Worker, config: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, worker: Worker, config: Path, environ: Mapping[str, str], parent: Parent
+    ) -> None:
+        self._parent = parent
         self._worker = worker
         self._config = config
         self._environ = environ
@@ -60,8 +64,10 @@ class Acts:
         log.info(CONFIG_RELOADED, version=loaded.plans.version)
 
     async def reload_asked(self, _: Mapping[str, Any]) -> object:
-        """Reload everywhere: the supervisor tells the receiver, too."""
-        self.reload()
+        """Check the new configuration here, then have both processes reload it."""
+        load(self._config, environ=self._environ)
+        if not self._parent.ask_reload():
+            self.reload()
         return {"version": self._worker.assembly.loaded.plans.version}
 
     async def pause(self, asked: Mapping[str, Any]) -> object:

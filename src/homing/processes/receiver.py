@@ -70,10 +70,15 @@ class Receiver:
         self._log = SqliteLog(
             log_path(loaded.store_path), on_fatal=self._on_fatal, on_commit=self._on_commit
         )
-        reception = reception_of(loaded.settings, environ, log=self._log, clock=self._clock)
-        self._public = Public(reception, max_body=loaded.settings.server.max_body)
+        self._doors = reception_of(loaded.settings, environ, log=self._log, clock=self._clock)
+        self._public = Public(self._doors, max_body=loaded.settings.server.max_body)
         self._server = PublicServer(self._public)
         self._sites: list[asyncio.Server] = []
+
+    @property
+    def head(self) -> int:
+        """The number of the newest request."""
+        return self._log.head
 
     async def serve(self, listening: socket.socket) -> None:
         """Take connections."""
@@ -88,14 +93,15 @@ class Receiver:
         Raises:
             HomingError: It cannot be served; the old one stays.
         """
-        reception = reception_of(loaded.settings, self._environ, log=self._log, clock=self._clock)
-        reception.counts = self._public.reception.counts
-        self._public.use(reception, max_body=loaded.settings.server.max_body)
+        doors = reception_of(loaded.settings, self._environ, log=self._log, clock=self._clock)
+        doors.counts = self._doors.counts
+        self._doors = doors
+        self._public.use(doors, max_body=loaded.settings.server.max_body)
 
     async def tell(self) -> None:
         """Every half second: that we are up, and what was answered since."""
         while True:
-            counts = self._public.reception.counts
+            counts = self._doors.counts
             news = [
                 (*key, n - self._told[key]) for key, n in counts.items() if n != self._told[key]
             ]
@@ -144,6 +150,7 @@ class Receiver:
 
 async def run(config: Path, environ: Mapping[str, str], parent: Parent) -> int:
     """The process from start to exit; returns its exit code."""
+    parent.tick()
     loaded = load(config, environ=environ)
     logs.redact.use(loaded.secret_values(environ))
     channel = Channel(_required(parent, "channel"))
@@ -176,7 +183,7 @@ def reload(receiver: Receiver, config: Path, environ: Mapping[str, str], parent:
         receiver.use(load(config, environ=environ))
     except (ConfigError, HomingError) as error:
         log.error(logs.CONFIG_REFUSED, process="receiver", error=str(error))
-        parent.reload_failed(f"receiver: {error}")
+        parent.reload_failed(str(error))
         return
     parent.reloaded()
 

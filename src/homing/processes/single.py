@@ -16,6 +16,7 @@ from homing.log import log
 from homing.processes.acts import Acts
 from homing.processes.admin import Admin, admin_runner
 from homing.processes.assembly import assemble
+from homing.processes.books import Books, books_of
 from homing.processes.channel import Channel
 from homing.processes.children import Parent
 from homing.processes.control import control_path, listen
@@ -53,7 +54,7 @@ class Single:
         await self.receiver.serve(public)
         assembly = await assemble(self._loaded, self._environ, on_fatal=self._on_fatal)
         self.worker = Worker(assembly, channel=self._ends[1], parent=self._parent)
-        self.acts = Acts(self.worker, self._config, self._environ)
+        self.acts = Acts(self.worker, self._config, self._environ, self._parent)
         store = self._loaded.store_path
         self._control = await listen(control_path(store), self.acts.table())
         self._admin = await admin_runner(
@@ -74,6 +75,11 @@ class Single:
         """
         self.acts.reload()
         self.receiver.use(load(self._config, environ=self._environ))
+
+    async def books(self) -> Books:
+        """What came in, and what became of it."""
+        head = self.receiver.head
+        return await self.worker.assembly.store.write(lambda tx: books_of(tx, head=head))
 
     async def stop(self) -> None:
         """Stop in the order of the path."""

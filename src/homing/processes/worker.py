@@ -178,7 +178,7 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    acts = Acts(worker, config, environ)
+    acts = Acts(worker, config, environ, parent)
     control = await listen(control_path(worker.assembly.loaded.store_path), acts.table())
     admin = await admin_runner(
         Admin(worker, environ), worker.assembly.loaded.settings, _socket(parent)
@@ -212,7 +212,7 @@ def _reload(acts: Acts, parent: Parent) -> None:
     try:
         acts.reload()
     except (ConfigError, HomingError) as error:
-        parent.reload_failed(f"worker: {error}")
+        parent.reload_failed(str(error))
         return
     parent.reloaded()
 

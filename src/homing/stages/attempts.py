@@ -26,8 +26,11 @@ async def settled(attempt: Callable[[], Awaitable[Outcome]]) -> Outcome:
         retry=tenacity.retry_if_result(_may_pass),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
-    outcome: Outcome = await retrying(attempt)
-    return outcome
+
+    async def once() -> Outcome:
+        return await attempt()
+
+    return await retrying(once)
 
 
 def _may_pass(outcome: Outcome) -> bool:

@@ -19,7 +19,7 @@ from homing.core import gate, ledger, mail, suppression
 from homing.core.backoff import next_delay_s
 from homing.core.digests import message_trace
 from homing.core.effects import ClaimedSend, SendFlag, SendRow
-from homing.core.errors import HomingError
+from homing.core.errors import HomingError, Unavailable
 from homing.core.ledger import SendSignal, SendState
 from homing.core.outcomes import (
     Delivered,
@@ -69,6 +69,10 @@ class Post:
         return cls(plans, {name: mail.letterhead_of(e) for name, e in plans.emails.items()})
 
 
+class StageBroken(Unavailable):
+    """This process cannot go on; the next start resumes from the store."""
+
+
 @dataclass(slots=True)
 class _Back:
     """What an attempt came to."""
@@ -109,6 +113,7 @@ class Deliverer:
     _recording: asyncio.Task[None] | None = None
     _paused: bool = False
     _probe_paused_at: int = 0
+    _broken: BaseException | None = None
 
     async def deliver_batch(self) -> int:
         """
@@ -117,6 +122,9 @@ class Deliverer:
         Returns:
             How many were claimed; 0 lets the caller sleep until woken or due.
         """
+        if self._broken is not None:
+            msg = "an outcome could not be recorded"
+            raise StageBroken(msg) from self._broken
         limit, now = self._allowed()
         if limit <= 0:
             return 0
@@ -255,11 +263,17 @@ class Deliverer:
 
     async def _record(self) -> None:
         """Record what has landed, until nothing has; what lands meanwhile shares a commit."""
-        while self._landed:
-            landed, self._landed = self._landed, []
-            await self.store.write(lambda tx, landed=landed: self._settle(tx, landed))  # type: ignore[misc]
+        try:
+            while self._landed:
+                landed, self._landed = self._landed, []
+                await self.store.write(lambda tx, landed=landed: self._settle(tx, landed))  # type: ignore[misc]
+                self.wake.set()
+        except Exception as error:  # noqa: BLE001  raised by the next turn: this process must end
+            # their intents stay open: the next start makes them unknown, never sent again blindly
+            self._broken = error
             self.wake.set()
-        self._recording = None
+        finally:
+            self._recording = None
 
     def _settle(self, tx: Tx, landed: list[_Back]) -> None:
         now = self.clock.now_ms()

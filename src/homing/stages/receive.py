@@ -7,17 +7,16 @@ This stage knows signatures and the log; what the bytes mean is the worker's to 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from homing.core.verify import BadSignature, SendGridVerifier, Signed, token_matches, verify_segment
+from homing.ports import Headers, Reply
 
 if TYPE_CHECKING:
     from homing.ports import Clock
-
-RETRY_AFTER_S = 30
 
 
 class Log(Protocol):
@@ -53,15 +52,7 @@ class SendGridWebhook:
     max_ahead_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the sender is told; ``reason`` is for our counters and log alone."""
-
-    status: int
-    reason: str
-
-
-OK = Answer(200, "accepted")
+OK = Reply(200, "accepted")
 
 
 @dataclass(slots=True)
@@ -81,38 +72,46 @@ class Reception:
     webhooks: Mapping[str, SendGridWebhook]
     counts: Counter[tuple[str, int, str]] = field(default_factory=Counter)
 
-    async def segment(self, name: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    @property
+    def names(self) -> Mapping[str, Collection[str]]:
+        """The doors of each kind."""
+        return {"segment": self.sources, "sendgrid": self.webhooks}
+
+    async def take(self, kind: str, name: str, body: bytes, headers: Headers) -> Reply:
         """
-        Take in a post by one of Segment's webhook products.
+        Take in a post by one of Segment's webhook products, or by SendGrid's Event Webhook.
 
         Raises:
             Unavailable: Nothing was kept.
         """
+        if kind == "segment":
+            return await self._segment(name, body, headers)
+        return await self._sendgrid(name, body, headers)
+
+    def count(self, kind: str, reply: Reply) -> None:
+        """Count an answer given."""
+        self.counts[kind, reply.status, reply.reason] += 1
+
+    async def _segment(self, name: str, body: bytes, headers: Headers) -> Reply:
         source = self.sources[name]
         if not source.secrets:
-            return Answer(503, "no secret configured")
+            return Reply(503, "no secret configured")
         try:
             signed = verify_segment(
                 body, signature=headers.get("X-Signature"), secrets=source.secrets
             )
         except BadSignature as error:
-            return Answer(401, str(error))
+            return Reply(401, str(error))
         refusal = _unsigned_rest(signed, source, headers)
         if refusal is not None:
             return refusal
         await self.log.append(f"segment/{name}", body, self.clock.now_ms())
         return OK
 
-    async def sendgrid(self, name: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """
-        Take in a post by SendGrid's Event Webhook.
-
-        Raises:
-            Unavailable: Nothing was kept.
-        """
+    async def _sendgrid(self, name: str, body: bytes, headers: Headers) -> Reply:
         webhook = self.webhooks[name]
         if webhook.verifier is None:
-            return Answer(503, "no public key configured")
+            return Reply(503, "no public key configured")
         now_ms = self.clock.now_ms()
         try:
             webhook.verifier.verify(
@@ -124,14 +123,12 @@ class Reception:
                 max_ahead_s=webhook.max_ahead_s,
             )
         except BadSignature as error:
-            return Answer(401, str(error))
+            return Reply(401, str(error))
         await self.log.append(f"sendgrid/{name}", body, now_ms)
         return OK
 
 
-def _unsigned_rest(
-    signed: Signed, source: SegmentSource, headers: Mapping[str, str]
-) -> Answer | None:
+def _unsigned_rest(signed: Signed, source: SegmentSource, headers: Headers) -> Reply | None:
     """Refuse an array whose signature leaves elements unsigned, unless something else vouches."""
     if signed is not Signed.FIRST_OF_MANY:
         return None
@@ -139,8 +136,8 @@ def _unsigned_rest(
         case BatchRule.FIRST_ELEMENT:
             return None
         case BatchRule.REJECT:
-            return Answer(401, "only the first of several events is signed")
+            return Reply(401, "only the first of several events is signed")
         case BatchRule.REQUIRE_TOKEN:
             if source.token and token_matches(headers.get("Authorization"), source.token):
                 return None
-            return Answer(401, "only the first of several events is signed, and no token vouches")
+            return Reply(401, "only the first of several events is signed, and no token vouches")

@@ -99,7 +99,7 @@ class TestFinished:
         """
         Values, and characters of text and names, are counted over the whole result.
         """
-        with pytest.raises(Refused, match="more than|longer than"):
+        with pytest.raises(Refused, match=r"more than|longer than"):
             finished(value)
 
     def test_too_deep_is_refused(self):

@@ -97,7 +97,22 @@ class TestNumberOf:
     @pytest.mark.parametrize(
         "value",
         [
-            *(None, True, False, 0, 5, -2.5, 1e21, "", " ", "5", " 5\n", "\u00a05\ufeff", "5.", ".5"),
+            *(
+                None,
+                True,
+                False,
+                0,
+                5,
+                -2.5,
+                1e21,
+                "",
+                " ",
+                "5",
+                " 5\n",
+                "\u00a05\ufeff",
+                "5.",
+                ".5",
+            ),
             *("+5", "-5e3", "0x1F", "0b11", "0o17", "-0x1F", "Infinity", "-Infinity", "infinity"),
             *("5a", "1_000", "1,5", "nan", ".", "e5", "0x", "٣", {}, {"a": 1}),
         ],
