@@ -11,6 +11,8 @@ The whole path on one page. Read this first.
     suppress   opt-outs and opt-ins -> SendGrid    worker     stages/suppress.py
     home       calls -> Segment, in batches        worker     stages/write_back.py
     sweep      waits for evidence, retention       worker     stages/sweep.py
+    fill       the past of a new did()             worker     stages/fill.py
+    alert      what a person should look at        worker     stages/alert.py
 
 Every arrow is a committed row: a crash anywhere resumes from the store. What a crash left in
 flight is made unknown before the first turn (stages/recover.py).
@@ -22,8 +24,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from homing.stages.alert import Alerter
 from homing.stages.deliver import Deliverer
 from homing.stages.evaluate import Evaluator
+from homing.stages.fill import Filler
 from homing.stages.loop import Loop
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Sweeper
@@ -41,6 +45,8 @@ class Stages:
     suppress: Suppress
     write_back: WriteBack
     sweep: Sweeper
+    fill: Filler
+    alert: Alerter
 
 
 def loops(
@@ -72,6 +78,8 @@ def loops(
             stages.write_back.wait_s,
         ),
         loop("sweep", waking(stages.sweep.sweep), asyncio.Event(), _long),
+        loop("fill", stages.fill.fill, stages.fill.wake, _long),
+        loop("alert", stages.alert.tell, asyncio.Event(), _long),
     )  # fmt: skip
 
 

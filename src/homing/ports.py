@@ -184,6 +184,9 @@ class Events(Protocol):
     def newest(self, *, state: EventState | None, before: int | None, limit: int) -> list[EventRow]:
         """Events, newest first."""
 
+    def after(self, number: int, *, limit: int) -> list[EventRow]:
+        """The next events in order of arrival."""
+
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
 

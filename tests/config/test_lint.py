@@ -120,6 +120,7 @@ class TestNearMisses:
         [
             ("Order Completed", "Order Completed"),
             ("Step 1 Viewed", "Step 2 Viewed"),
+            ("Plan A Chosen", "Plan B Chosen"),
             ("Subscribed", "Unsubscribed"),
             ("Signed In", "Signed Up"),
             ("Open", "Opens"),
@@ -132,3 +133,11 @@ class TestNearMisses:
         Numbers, prefixes and short names tell events apart.
         """
         assert [] == list(near_misses([(("a",), first), (("b",), second)]))
+
+    def test_a_name_is_said_once(self):
+        """
+        Ten spellings give nine sentences, not forty-five.
+        """
+        names = [(("k", n), f"Order Complete{letter}") for n, letter in enumerate("abcdefghij")]
+
+        assert 9 == len(list(near_misses(names * 2)))

@@ -44,7 +44,7 @@ class HttpApi:
         total_s: float = TOTAL_S,
     ) -> None:
         self._base = base.rstrip("/")
-        self._authorization = authorization
+        self._headers = _authorized(authorization)
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_headers_sent)
         self._session = aiohttp.ClientSession(
@@ -69,7 +69,7 @@ class HttpApi:
                 method,
                 self._base + path,
                 data=body,
-                headers={"Authorization": self._authorization},
+                headers=self._headers,
                 allow_redirects=False,
                 trace_request_ctx=sent,
             ) as response:
@@ -81,11 +81,15 @@ class HttpApi:
     def use(self, base: str, *, authorization: str) -> None:
         """Call another base URL, or with another key, from the next call on."""
         self._base = base.rstrip("/")
-        self._authorization = authorization
+        self._headers = _authorized(authorization)
 
     async def close(self) -> None:
         """Close the pool."""
         await self._session.close()
+
+
+def _authorized(authorization: str) -> dict[str, str]:
+    return {"Authorization": authorization} if authorization else {}
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:

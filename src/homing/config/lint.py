@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import combinations, takewhile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
+from typing import TypeAlias
 
 from homing.config.actions import Actions, Send
 from homing.config.documents import Values, found_at
@@ -45,7 +46,9 @@ _NOT_KEPT_BACK = (
     ("email", "*", "consent"),
 )
 
-_MIN_NEAR_CHARS = 6
+_Hole: TypeAlias = tuple[str | None, ...]
+
+_MIN_WORD_LETTERS = 5
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -133,43 +136,57 @@ def _event_names(settings: Settings) -> list[tuple[Loc, str]]:
 
 def near_misses(names: Iterable[tuple[Loc, str]]) -> Iterator[Finding]:
     """
-    Find names that differ so little that one is probably a slip.
+    Find names that differ so little from one before that it is probably a slip.
+
+    Near are names that differ in case or separators only, or in one letter of one longer word:
+    "Plan A" and "Plan B", "Step 1" and "Step 2" are two events.
 
     Returns:
-        One finding a pair, at the later place; it names the earlier spelling.
+        At most one finding a name; it tells the earlier spelling.
     """
     places: dict[str, Loc] = {}
     for loc, name in names:
         places.setdefault(name, loc)
-    for (first, _), (second, loc) in combinations(places.items(), 2):
-        if _is_near(first, second):
-            message = f"`{KEY}` asks for the event {shown(second)}; elsewhere it is {shown(first)}"
+    wholes: dict[str, str] = {}
+    holes: dict[_Hole, dict[str, str]] = {}
+    for name, loc in places.items():
+        words = [word for word in _SEPARATORS.split(name.casefold()) if word]
+        whole = wholes.setdefault("".join(words), name)
+        near = whole if whole != name else _slip_of(words, holes)
+        for hole, word in _holes(words):
+            holes.setdefault(hole, {}).setdefault(word, name)
+        if near is not None:
+            message = f"`{KEY}` asks for the event {shown(name)}; elsewhere it is {shown(near)}"
             yield Finding(loc, message)
 
 
-def _is_near(first: str, second: str) -> bool:
-    plain, other = (_SEPARATORS.sub("", name).casefold() for name in (first, second))
-    if plain == other:
-        return True
-    # "Step 1" and "Step 2" are two events.
-    if min(len(plain), len(other)) < _MIN_NEAR_CHARS or _digits(plain) != _digits(other):
-        return False
-    return _differ_by_a_slip(plain, other)
+def _slip_of(words: list[str], holes: Mapping[_Hole, Mapping[str, str]]) -> str | None:
+    slips = (
+        name
+        for hole, word in _holes(words)
+        for other, name in holes.get(hole, {}).items()
+        if _is_slip(word, other)
+    )
+    return next(slips, None)
 
 
-def _digits(name: str) -> str:
-    return "".join(filter(str.isdigit, name))
+def _holes(words: list[str]) -> Iterator[tuple[_Hole, str]]:
+    """Leave out each word in turn that is long enough to hold a slip."""
+    for index, word in enumerate(words):
+        if len(word) >= _MIN_WORD_LETTERS and word.isalpha():
+            yield (*words[:index], None, *words[index + 1 :]), word
 
 
-def _differ_by_a_slip(first: str, second: str) -> bool:
+def _is_slip(first: str, second: str) -> bool:
     """Tell whether one letter is changed, added or dropped, or two neighbours are swapped."""
+    if abs(len(first) - len(second)) > 1:
+        return False
     first, second = _without_common_start(first, second)
     first, second = _without_common_start(first[::-1], second[::-1])
     return max(len(first), len(second)) <= 1 or (len(first) == 2 and first == second[::-1])
 
 
 def _without_common_start(first: str, second: str) -> tuple[str, str]:
-    same = sum(
-        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    )
+    pairs = zip(first, second, strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return first[same:], second[same:]

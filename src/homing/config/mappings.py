@@ -28,14 +28,15 @@ class Mappings:
     def of(cls, settings: Settings, document: Document) -> Mappings:
         """Compile all mappings; what cannot be meant so becomes a finding."""
         compiled: dict[Loc, Compiled] = {}
+        sources: dict[Compiled, object] = {}
         findings: list[Finding] = []
         for loc, raw in all_of(RawMapping, settings):
             place = document.key(loc)
             try:
-                compiled[loc] = compile_mapping(raw.value, place=place)
+                program = compile_mapping(raw.value, place=place)
             except MappingError as error:
                 inside = _STEP.findall(error.place.removeprefix(place))
                 findings.append(Finding((*loc, *inside), str(error)))
-        settings_of = dict(all_of(RawMapping, settings))
-        sources = {program: settings_of[loc].value for loc, program in compiled.items()}
+            else:
+                compiled[loc], sources[program] = program, raw.value
         return cls(compiled, sources, tuple(findings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ Loc: TypeAlias = tuple[str | int, ...]
 
 KEY = "\0"
 """Stands in a finding's message for the key, which only the document can write."""
+
+_PASSWORD = re.compile(r"://[^/\s]*:[^/\s]*@")
 
 SHOWN_CHARACTERS = 60
 GUESSED_CHARACTERS = 100
@@ -101,8 +104,8 @@ _KINDS = (
 
 
 def _text_shown(text: str) -> str:
-    # A key pasted into the wrong field must not end up in a log.
-    if text.startswith("SG."):
+    # A key pasted into the wrong field, or a password in a URL, must not end up in a log.
+    if text.startswith("SG.") or _PASSWORD.search(text):
         return "text (not shown)"
     short = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
     return json.dumps(short, ensure_ascii=False)

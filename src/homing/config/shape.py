@@ -122,9 +122,9 @@ def _below(annotation: object, key: str | int) -> Iterator[object]:
         if _is_section(part) and key in keys_of(part):
             info = keys_of(part)[str(key)]
             yield Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-        elif get_origin(part) is tuple:
+        elif get_origin(part) is tuple and isinstance(key, int):
             yield get_args(part)[0]
-        elif get_origin(part) is dict:
+        elif get_origin(part) is dict and isinstance(key, str):
             yield get_args(part)[1]
 
 

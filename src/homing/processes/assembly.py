@@ -17,8 +17,10 @@ from homing.adapters.sqlite.log import SqliteLogReader, log_path
 from homing.adapters.sqlite.state import SqliteState
 from homing.core.decide import Rules
 from homing.pipeline import Stages
+from homing.stages.alert import Alerter
 from homing.stages.deliver import Deliverer, Post
 from homing.stages.evaluate import Evaluator
+from homing.stages.fill import Filler
 from homing.stages.health import Health
 from homing.stages.rate import Rate
 from homing.stages.recover import recover
@@ -50,11 +52,14 @@ class Assembly:
     sendgrid: HttpApi
     segment: HttpApi
     renderer: EmailRenderer
+    alerts: HttpApi | None
 
     async def close(self) -> None:
         """Close connections and files."""
         await self.sendgrid.close()
         await self.segment.close()
+        if self.alerts is not None:
+            await self.alerts.close()
         self.renderer.close()
         await self.store.close()
         self.reader.close()
@@ -77,6 +82,8 @@ class Assembly:
             settings.segment.endpoint,
             authorization=authorization_of(stages.write_back.write_key),
         )
+        for stage in (stages.deliver, stages.suppress, stages.write_back):
+            stage.resumed()
 
 
 async def assemble(
@@ -123,14 +130,17 @@ async def assemble(
         Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),
         health, renderer, evaluate.caught_up, connections, capture=capture,
     )  # fmt: skip
+    alerts = alerts_of(settings)
     stages = Stages(
         evaluate,
         deliver,
         Suppress(store, sendgrid, clock, capture=capture),
         WriteBack(store, segment, clock, write_key, capture=capture),
         Sweeper(store, clock, health, loaded.plans, retention_of(settings)),
+        Filler(store, reader, taker),
+        Alerter(store, clock, alerts),
     )
-    return Assembly(loaded, store, reader, health, stages, sendgrid, segment, renderer)
+    return Assembly(loaded, store, reader, health, stages, sendgrid, segment, renderer, alerts)
 
 
 def captured(settings: Settings) -> bool:
@@ -147,6 +157,15 @@ def retention_of(settings: Settings) -> Retention:
     """How long rows are kept."""
     kept = settings.store.retention
     return Retention(kept.events, kept.sends, kept.dead, settings.store.dedupe)
+
+
+def alerts_of(settings: Settings) -> HttpApi | None:
+    """Where alerts are posted; None: nowhere."""
+    if settings.alerts.webhook is None:
+        return None
+    return HttpApi(
+        str(settings.alerts.webhook), authorization="", connections=1, user_agent=USER_AGENT
+    )
 
 
 async def _reader(loaded: Loaded) -> SqliteLogReader:

@@ -35,6 +35,7 @@ from homing.core.plans import Address, Email, EmailClass, OnUnknown, Plans
 from homing.log import (
     BREAKER_TURNED,
     DESTINATION_PAUSED,
+    DESTINATION_RESUMED,
     SEND_ACCEPTED,
     SEND_EXPIRED,
     SEND_LOST,
@@ -281,6 +282,8 @@ class Deliverer:
             self._settle_one(tx, back.claimed.row, back.outcome, now=now)
 
     def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
+        if self._paused and not isinstance(outcome, Paused | RetryLater):
+            self._end_pause(tx)
         if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now=now):
             return
         row = tx.sends.get(flown.id)
@@ -300,6 +303,13 @@ class Deliverer:
                 self._pause(tx, row, outcome, now=now)
             case _:
                 assert_never(outcome)
+
+    def _end_pause(self, tx: Tx) -> None:
+        """A probe got through: whatever was wrong with the key or the account is mended."""
+        self._paused = False
+        tx.books.resume("mail")
+        tx.books.clear_alert("paused", "mail")
+        log.info(DESTINATION_RESUMED, destination="mail")
 
     def _accept(self, tx: Tx, flown: SendRow, outcome: Delivered, *, now: int) -> bool:
         """The usual case, in as few statements as it takes; False if the row was moved."""
@@ -364,8 +374,7 @@ class Deliverer:
         log.error(DESTINATION_PAUSED, destination=name, reason=outcome.reason)
 
     def resumed(self) -> None:
-        """Somebody ended the pause: try at once."""
-        self._paused = False
+        """Somebody ended a pause, or gave another key: try at once."""
         self._probe_paused_at = 0
         self.breaker = breakers.Breaker()
         self.wake.set()

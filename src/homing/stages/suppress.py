@@ -73,7 +73,7 @@ class Suppress:
 
     def resumed(self) -> None:
         """Somebody ended the pause: try at once."""
-        self._paused, self._probe_at_ms = False, 0
+        self._probe_at_ms = 0
         self.wake.set()
 
     def _claim(self, tx: Tx, room: int) -> list[Effect]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from homing.core.effects import SendFlag
 from homing.core.plans import OnUnknown
 from homing.log import ROWS_PRUNED, SEND_FELL_SILENT, SEND_RESOLVED, log
-from homing.stages import deliver
+from homing.stages import act, deliver
 from homing.stages.reserve import lane_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homing.stages.health import Health
 
 BATCH = 200
-PRUNE_EVERY_S = 60.0
+PRUNE_EVERY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,9 @@ class Sweeper:
         gone += tx.sends.prune(now - int(kept.sends_s * 1000), limit=BATCH)
         gone += tx.effects.prune(now - int(kept.dead_s * 1000), limit=BATCH)
         gone += tx.events.forget_seen(now - int(kept.dedupe_s * 1000))
+        for name, pause in tx.books.pauses().items():
+            if name.startswith("email/") and pause.by == "homing":
+                act.resume(tx, name, now_ms=now)  # a send of it is the probe
         if gone:
             log.info(ROWS_PRUNED, rows=gone)
         return gone

@@ -91,7 +91,7 @@ class WriteBack:
 
     def resumed(self) -> None:
         """Somebody ended the pause: try at once."""
-        self._paused, self._not_before_ms, self._failures = False, 0, 0
+        self._probe_at_ms, self._not_before_ms, self._failures = 0, 0, 0
         self.breaker = breakers.Breaker()
         self.wake.set()
 

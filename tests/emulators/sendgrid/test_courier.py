@@ -5,16 +5,18 @@ import json
 
 import pytest
 from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
+from tests.support.sendgrid_mail import mail
 
 from homing.emulators import Faults, Pace, SendGridEmulator, SendGridSettings
 from homing.emulators.faults import FaultPlan
-from tests.support.sendgrid_mail import mail
 
 FAST = Pace(batch_after_s=0.01, retry_first_s=0.01, delay_s=0.02)
 
 
 def emulator(receiver, pace=FAST, **shares):
-    faults = Faults(webhook=FaultPlan("webhook", {k.replace("_", "-"): v for k, v in shares.items()}))
+    faults = Faults(
+        webhook=FaultPlan("webhook", {k.replace("_", "-"): v for k, v in shares.items()})
+    )
     settings = SendGridSettings(pace=pace)
     return SendGridEmulator(webhook_url=receiver.url, faults=faults, settings=settings)
 
@@ -126,7 +128,9 @@ class TestRetries:
     async def test_nobody_listening_is_tried_again(self, receiver, call, unused_tcp_port):
         """A refused connection is as good as a 500."""
         url = f"http://127.0.0.1:{unused_tcp_port}/sendgrid"
-        async with SendGridEmulator(webhook_url=url, settings=SendGridSettings(pace=FAST)) as sendgrid:
+        async with SendGridEmulator(
+            webhook_url=url, settings=SendGridSettings(pace=FAST)
+        ) as sendgrid:
             await call(sendgrid, "POST", "/v3/mail/send", mail("invalid@example.com"))
             await sendgrid.until(lambda: len(sendgrid.posts) >= 2)
 

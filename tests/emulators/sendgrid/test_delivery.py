@@ -1,10 +1,10 @@
 """What becomes of a mail: its events, and the lists it leaves its recipient on."""
 
 import pytest
+from tests.support.sendgrid_mail import TEMPLATE, block, mail, template_mail
 
 from homing.emulators import Engagement, Outcome, Pace, SendGridEmulator, SendGridSettings
 from homing.emulators.sendgrid.outcomes import outcome_for
-from tests.support.sendgrid_mail import TEMPLATE, block, mail, template_mail
 
 LINKED = [{"type": "text/html", "value": '<a href="https://shop.example/">Shop</a>'}]
 

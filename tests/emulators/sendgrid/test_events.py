@@ -5,11 +5,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.support.sendgrid_mail import mail
 
 from homing.emulators.sendgrid import events
 from homing.emulators.sendgrid.mail import mails_of
 from homing.emulators.sendgrid.mail_body import decode_mail_body
-from tests.support.sendgrid_mail import mail
 
 AT = 1_700_000_000.7
 COMMON = {"email", "timestamp", "event", "sg_event_id", "sg_message_id", "homing_send", "category"}
@@ -18,9 +18,7 @@ ENGAGED = {"useragent", "ip"}
 
 def accepted(**changes):
     body = decode_mail_body(
-        json.dumps(
-            mail(custom_args={"homing_send": "s1"}, categories=["cart"], **changes)
-        ).encode()
+        json.dumps(mail(custom_args={"homing_send": "s1"}, categories=["cart"], **changes)).encode()
     )
     (one,) = mails_of(
         body, "LRzXl_NHStOGhQ4kofSm_A", sequence=1, first_id=1, at=AT, read=lambda m: m.content
@@ -151,6 +149,7 @@ class TestFields:
         assert 17 == events.delivered(one, AT)["asm_group_id"]
         assert 17 == events.opened(one, AT, machine=True)["asm_group_id"]
         assert "asm_group_id" not in events.unsubscribed(one, AT)
-        assert "group_resubscribe" == (
-            events.group_changed(one, AT, group_id=17, leaves=False)["event"]
+        assert (
+            "group_resubscribe"
+            == (events.group_changed(one, AT, group_id=17, leaves=False)["event"])
         )

@@ -7,10 +7,10 @@ import json
 
 import aiohttp
 import pytest
+from tests.support.sendgrid_mail import block, mail
 
 from homing.emulators import Faults, Pace, SendGridEmulator, SendGridSettings
 from homing.emulators.faults import Answer, FaultPlan
-from tests.support.sendgrid_mail import block, mail
 
 
 class TestSend:

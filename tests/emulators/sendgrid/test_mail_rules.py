@@ -5,10 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.sendgrid_mail import TEMPLATE, block, mail
 
 from homing.emulators.sendgrid.errors import Refused
 from homing.emulators.sendgrid.mail_rules import MOST_ERRORS, Known, read_mail
-from tests.support.sendgrid_mail import TEMPLATE, block, mail
 
 NOW = 1_700_000_000.0
 KNOWN = Known(groups={17: "News"}, templates=None, now=NOW)
@@ -238,7 +238,9 @@ class TestReadMail:
             st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
             lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
         ),
-        st.sampled_from(sorted({*mail(), "asm", "categories", "custom_args", "headers", "send_at"})),
+        st.sampled_from(
+            sorted({*mail(), "asm", "categories", "custom_args", "headers", "send_at"})
+        ),
     )
     def test_anything_in_a_field_is_read_or_refused(self, value, key):
         """No JSON value makes it fail in another way."""

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from tests.support.sendgrid_mail import TEMPLATE, mail, template_mail
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -103,7 +102,9 @@ class TestMail:
 
         await text_at(http, sendgrid.url + "/mailbox/1")
 
-        assert '<a href="https://a.b/">x</a>' in await text_at(http, sendgrid.url + "/mailbox/1/body")
+        assert '<a href="https://a.b/">x</a>' in await text_at(
+            http, sendgrid.url + "/mailbox/1/body"
+        )
         assert ["processed", "delivered"] == told(sendgrid)
 
     async def test_buttons_work_without_a_script(self, sent, http):
@@ -207,7 +208,9 @@ class TestUnsubscribe:
 
     async def test_one_click_works(self, sent, http):
         """A mail program posts to the same address."""
-        async with http.post(sent.url + "/unsubscribe/1", data="List-Unsubscribe=One-Click") as answer:
+        async with http.post(
+            sent.url + "/unsubscribe/1", data="List-Unsubscribe=One-Click"
+        ) as answer:
             assert 200 == answer.status
 
         assert ["unsubscribe"] == told(sent)
@@ -258,4 +261,6 @@ class TestHostileMail:
 
     async def test_the_stylesheet_is_served(self, sent, http):
         """The one file the pages ask for, in light and dark."""
-        assert "prefers-color-scheme: dark" in await text_at(http, sent.url + "/static/emulators.css")
+        assert "prefers-color-scheme: dark" in await text_at(
+            http, sent.url + "/static/emulators.css"
+        )

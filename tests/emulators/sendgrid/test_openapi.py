@@ -15,7 +15,6 @@ from sendgrid.helpers.mail import (
     ReplyTo,
     To,
 )
-
 from tests.support import openapi
 from tests.support.sendgrid_mail import TEMPLATE, block, mail, template_mail
 

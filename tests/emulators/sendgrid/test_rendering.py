@@ -1,7 +1,8 @@
 """What the recipient reads."""
 
-from homing.emulators import SendGridEmulator, SendGridSettings
 from tests.support.sendgrid_mail import TEMPLATE, block, mail, template_mail
+
+from homing.emulators import SendGridEmulator, SendGridSettings
 
 
 class TestRender:

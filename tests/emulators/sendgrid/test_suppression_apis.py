@@ -17,7 +17,10 @@ class TestGlobal:
         removed = await call(sendgrid, "DELETE", GLOBAL + "/ada%2B1%40example.com")
         gone = await call(sendgrid, "GET", GLOBAL + "/ada%2B1%40example.com")
 
-        assert (201, {"recipient_emails": ["Ada+1@Example.com"]}) == (added.status, await added.json())
+        assert (201, {"recipient_emails": ["Ada+1@Example.com"]}) == (
+            added.status,
+            await added.json(),
+        )
         assert {"recipient_email": "ada+1@example.com"} == await found.json()
         assert 204 == removed.status
         assert {} == await gone.json()
@@ -30,7 +33,9 @@ class TestGlobal:
 
         assert sendgrid.suppressions.find("unsubscribes", "ada+1@example.com")
 
-    @pytest.mark.parametrize("body", [{}, {"recipient_emails": []}, {"recipient_emails": ["x"]}, [], 1])
+    @pytest.mark.parametrize(
+        "body", [{}, {"recipient_emails": []}, {"recipient_emails": ["x"]}, [], 1]
+    )
     async def test_a_bad_body_is_refused(self, sendgrid, call, body):
         """400, and nobody is added."""
         assert 400 == (await call(sendgrid, "POST", GLOBAL, body)).status
@@ -93,7 +98,9 @@ class TestGroups:
         """All groups, each with a flag."""
         sendgrid.suppressions.add_to_group(12345, "ada@example.com")
 
-        answer = await (await call(sendgrid, "GET", "/v3/asm/suppressions/ada%40example.com")).json()
+        answer = await (
+            await call(sendgrid, "GET", "/v3/asm/suppressions/ada%40example.com")
+        ).json()
 
         assert [(12345, True)] == [(row["id"], row["suppressed"]) for row in answer["suppressions"]]
 
@@ -171,7 +178,9 @@ class TestLists:
 
         assert found == sorted(row["email"] for row in rows)
 
-    @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "offset=-1", "start_time=x"])
+    @pytest.mark.parametrize(
+        "query", ["limit=0", "limit=501", "limit=x", "offset=-1", "start_time=x"]
+    )
     async def test_a_bad_query_is_refused(self, sendgrid, call, query):
         """400, and the parameter is named."""
         sendgrid.suppressions.add("blocks", "a@b.co")
@@ -243,4 +252,7 @@ class TestAccount:
         assert [2, 1] == [len(first["result"]), len(second["result"])]
         assert "next" not in second["_metadata"]
         assert 400 == (await call(sendgrid, "GET", "/v3/templates")).status
-        assert [] == (await (await call(sendgrid, "GET", "/v3/templates?page_size=5")).json())["result"]
+        assert (
+            []
+            == (await (await call(sendgrid, "GET", "/v3/templates?page_size=5")).json())["result"]
+        )

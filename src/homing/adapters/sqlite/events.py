@@ -91,6 +91,10 @@ class SqliteEvents:
             rows = self._db.execute(SQL.newest_in_state, (state, start, limit))
         return [_event(row) for row in rows]
 
+    def after(self, number: int, *, limit: int) -> list[EventRow]:
+        """The next events in order of arrival."""
+        return [_event(row) for row in self._db.execute(SQL.after, (number, limit))]
+
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
         self._db.execute(SQL.set_state, (state, reason, number))

@@ -75,10 +75,16 @@ class Profiles:
         return len(self._touched)
 
     def _profile_of(self, ids: list[tuple[str, str]]) -> Profile:
-        found = [self._by_id[id_] for id_ in ids if id_ in self._by_id]
+        user_id = next((value for kind, value in ids if kind == "user_id"), None)
+        # Two user ids that share an address stay two people.
+        found = [
+            self._by_id[id_]
+            for id_ in ids
+            if id_ in self._by_id
+            and (user_id is None or self._by_id[id_].user_id() in {None, user_id})
+        ]
         profile = found[0] if found else Profile()
         for other in found[1:]:
-            # Two user ids that share an address stay two people.
             if other is not profile and None in {other.user_id(), profile.user_id()}:
                 self._merge(profile, other)
         for id_ in ids:
@@ -116,7 +122,7 @@ def identifiers(message: Message) -> list[tuple[str, str]]:
     ids: list[tuple[str, str]] = []
     for kind, key in (
         ("user_id", "userId"),
-        ("user_id", "previousId"),
+        ("anonymous_id", "previousId"),
         ("anonymous_id", "anonymousId"),
     ):
         value = message.get(key)

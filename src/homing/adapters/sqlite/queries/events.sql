@@ -77,3 +77,6 @@ DELETE FROM erasure WHERE request = ?;
 UPDATE event SET type = ?, name = ?, message_id = ?, person = ?, send = ?, at = ?, state = ?,
     reason = ?
 WHERE id = ?;
+
+-- name: after
+SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?;

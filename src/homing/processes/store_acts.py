@@ -1,0 +1,161 @@
+"""What commands do to the store: asked of a running worker, or done while none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from homing.core.effects import Dest
+from homing.core.errors import HomingError
+from homing.core.people import Identity, IdKind
+from homing.stages import act, erase
+from homing.stages.identity import Known
+
+if TYPE_CHECKING:
+    from homing.core.plans import Plans
+    from homing.ports import Clock, Store, Tx
+    from homing.processes.control import Act
+
+Replay: TypeAlias = Callable[[list[int]], Awaitable[dict[str, str]]]
+
+RESOLUTIONS: Final = ("sent", "resend", "drop")
+
+
+class BadQuestion(HomingError):
+    """A command asked for what cannot be meant."""
+
+
+class StoreActs:
+    """
+    Every act that needs no more than the store. A running worker adds what its stages must hear.
+
+    Args:
+        plans: Gives the plans in force.
+
+        replay: Evaluates events again, see `homing.stages.evaluate.Evaluator.replay`.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, *, plans: Callable[[], Plans], replay: Replay
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._plans = plans
+        self._replay = replay
+
+    def table(self) -> dict[str, Act]:
+        """Every act by the word a command uses."""
+        return {
+            "pause": self.pause,
+            "resume": self.resume,
+            "resolve": self.resolve,
+            "retry": self.retry,
+            "drop": self.drop,
+            "replay": self.replay,
+            "erase": self.erase,
+        }
+
+    def on_resumed(self, name: str) -> None:
+        """A destination, or "email/NAME", may leave again."""
+
+    def on_work(self) -> None:
+        """There may be something to deliver."""
+
+    def on_erased(self) -> None:
+        """Persons were deleted."""
+
+    async def pause(self, asked: Mapping[str, Any]) -> object:
+        """``name``, ``reason``."""
+        name, reason = str(asked.get("name")), str(asked.get("reason") or "by hand")
+        await self._write(lambda tx: act.pause(tx, name, reason=reason, now_ms=self._now()))
+        return {"name": name, "status": "paused"}
+
+    async def resume(self, asked: Mapping[str, Any]) -> object:
+        """``name``."""
+        name = str(asked.get("name"))
+        back = await self._write(lambda tx: act.resume(tx, name, now_ms=self._now()))
+        self.on_resumed(name)
+        return {"name": name, "status": "running", "sends": back}
+
+    async def resolve(self, asked: Mapping[str, Any]) -> object:
+        """``send``, ``as``: sent, resend or drop."""
+        key, word = str(asked.get("send")), str(asked.get("as"))
+        if word not in RESOLUTIONS:
+            msg = f"expected `as` to be one of {', '.join(RESOLUTIONS)}, got {word!r}"
+            raise BadQuestion(msg)
+        state = await self._write(
+            lambda tx: act.resolve(tx, key, word, plans=self._plans(), now_ms=self._now())
+        )
+        self.on_work()
+        return {"send": key, "status": state}
+
+    async def retry(self, asked: Mapping[str, Any]) -> object:
+        """``id``: x12 an effect, a send's id, or e12 an event, which is evaluated again."""
+        key = str(asked.get("id"))
+        number = act.event_number(key)
+        if number is None:
+            return await self._of_dead(key, "retry")
+        states = await self._replay([number])
+        self.on_work()
+        return {"id": key, "status": states[str(number)]}
+
+    async def drop(self, asked: Mapping[str, Any]) -> object:
+        """``id``: as `retry`."""
+        return await self._of_dead(str(asked.get("id")), "drop")
+
+    async def replay(self, asked: Mapping[str, Any]) -> object:
+        """``events``: numbers of events to be evaluated again, under their own ids."""
+        numbers = asked.get("events")
+        if not isinstance(numbers, list) or not all(type(n) is int for n in numbers):
+            raise BadQuestion("expected `events` to be a list of numbers")
+        states = await self._replay(numbers)
+        self.on_work()
+        return {"events": states}
+
+    async def erase(self, asked: Mapping[str, Any]) -> object:
+        """``user`` or ``email``."""
+        names = identities_asked(asked)
+        gone = await self._write(lambda tx: erase.erase(tx, Known(), names, now_ms=self._now()))
+        self.on_erased()
+        return {"people": gone.people, "sends": gone.sends, "events": gone.events}
+
+    async def _of_dead(self, key: str, word: str) -> object:
+        status = await self._write(
+            lambda tx: act.of_dead(tx, key, word, plans=self._plans(), now_ms=self._now())
+        )
+        self.on_work()
+        return {"id": key, "status": status}
+
+    async def _write(self, job: Callable[[Tx], Any]) -> Any:  # noqa: ANN401  the job's own type
+        return await self._store.write(job)
+
+    def _now(self) -> int:
+        return self._clock.now_ms()
+
+
+def is_email_pause(name: str) -> bool:
+    """Whether a pause is of one email, not of a destination."""
+    return name.startswith("email/")
+
+
+def destinations() -> tuple[str, ...]:
+    """What can be paused besides single emails."""
+    return tuple(dest.value for dest in Dest)
+
+
+def identities_asked(asked: Mapping[str, Any]) -> list[Identity]:
+    """
+    Whom an erasure names.
+
+    Raises:
+        BadQuestion: Nobody.
+    """
+    names = []
+    if asked.get("user"):
+        names.append(Identity(IdKind.USER, str(asked["user"])))
+        names.append(Identity(IdKind.ANONYMOUS, str(asked["user"])))
+    if asked.get("email"):
+        names.append(Identity(IdKind.EMAIL, str(asked["email"]).strip().lower()))
+    if not names:
+        raise BadQuestion("expected a user or an email")
+    return names

@@ -1,0 +1,68 @@
+"""Alert: what stands as an alert is posted to ``[alerts] webhook``, each at most once an hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
+
+from homing.core.events import iso_time
+from homing.log import ALERT_RAISED, log
+
+if TYPE_CHECKING:
+    from homing.ports import Alert, Api, Clock, Store
+
+AGAIN_MS = 3_600_000
+
+
+@dataclass(slots=True)
+class Alerter:
+    """
+    The stage.
+
+    Args:
+        api: The webhook; None posts nothing: the alert is still logged, and stands in the books.
+    """
+
+    store: Store
+    clock: Clock
+    api: Api | None
+    _told: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def tell(self) -> int:
+        """
+        Tell what is new, or still stands after an hour.
+
+        Returns:
+            Always 0: there is no hurry.
+        """
+        standing = await self.store.write(lambda tx: tx.books.alerts())
+        now = self.clock.now_ms()
+        for alert in standing:
+            key = (alert.kind, alert.subject)
+            if now - self._told.get(key, 0) < AGAIN_MS or alert.last_at <= self._told.get(key, -1):
+                continue
+            self._told[key] = now
+            log.error(
+                ALERT_RAISED, kind=alert.kind, subject=alert.subject, text=alert.text, n=alert.count
+            )
+            if self.api is not None:
+                await self.api.call("POST", "", _body(alert))
+        gone = self._told.keys() - {(alert.kind, alert.subject) for alert in standing}
+        for key in gone:
+            del self._told[key]
+        return 0
+
+
+def _body(alert: Alert) -> bytes:
+    return orjson.dumps(
+        {
+            "kind": alert.kind,
+            "subject": alert.subject,
+            "text": alert.text,
+            "count": alert.count,
+            "first_at": iso_time(alert.first_at),
+            "last_at": iso_time(alert.last_at),
+        }
+    )
