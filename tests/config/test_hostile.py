@@ -59,7 +59,9 @@ def words(value):
         yield value
 
 
-VOCABULARY = sorted({*words(DESIGN), "", "consent", "caps", "quiet_hours", "until", "$.x", "${X}"})
+VOCABULARY = sorted(
+    {*words(DESIGN), "", "consent", "caps", "quiet_hours", "until", "$.x", "${X}", "[key]"}
+)
 TEXT = st.one_of(
     st.sampled_from(VOCABULARY), st.text(st.characters(codec="utf-8", categories=None), max_size=6)
 )

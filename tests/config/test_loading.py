@@ -28,6 +28,10 @@ BROKEN = [
     ("[email.b]\n" + TEMPLATE + "\nfrm = ''", ['5: unknown key `email.b.frm`, did you mean "from"?']),
     ("email.b = { " + TEMPLATE + ", class_ = 'marketing' }", ['3: unknown key `email.b.class_`, did you mean "class"?']),
     ("email.b = { " + TEMPLATE + ", tracking.click = true }", ['3: unknown key `email.b.tracking.click`, did you mean "clicks"?']),
+    ("'[key]' = 1", ['3: unknown key `"[key]"`']),
+    ("'<b>' = 1", ['3: unknown key `"<b>"`']),
+    ("email.'[key]' = 1", ['3: expected `email."[key]"` to be a name of letters, digits, - and _, got "[key]"', '3: expected `email."[key]"` to be a table, got a number']),
+    ("segment.source.'[key]' = {}", ['3: expected `segment.source."[key]"` to be a name of letters, digits, - and _, got "[key]"']),
     # Kinds
     ("server.listen = 8400", ['3: expected `server.listen` to be an address like "127.0.0.1:8400", got 8400']),
     ("server.max_body = '8 gigs'", ['3: expected `server.max_body` to be a size like "8MiB", got "8 gigs"']),

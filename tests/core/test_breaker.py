@@ -83,7 +83,7 @@ class TestAfter:
             probing = after(breaker, Signal.TICKED, now_ms=now_ms)
             breaker = after(probing, Signal.FAILED, now_ms=now_ms)
 
-        assert [1_000, 2_000, 4_000, 8_000, 16_000, LAST_PROBE_MS, LAST_PROBE_MS] == waits
+        assert [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] == waits
 
     def test_what_comes_late_changes_nothing_while_open(self) -> None:
         """Calls that were under way when it opened come back one by one."""
@@ -102,6 +102,16 @@ class TestAfter:
 
         assert [2**n for n in range(9)] == limits[:-1]
         assert (FULL_RAMP, None) == (limits[-2], limits[-1])
+
+    def test_a_step_of_the_ramp_takes_as_many_successes_as_it_allows(self) -> None:
+        """Two at a time until two succeeded, then four until four did."""
+        breaker = after(Breaker(BreakerState.HALF_OPEN), Signal.SUCCEEDED, now_ms=0)
+        limits = []
+        for _ in range(8):
+            limits.append(breaker.limit)
+            breaker = after(breaker, Signal.SUCCEEDED, now_ms=0)
+
+        assert [1, 2, 2, 4, 4, 4, 4, 8] == limits
 
     def test_one_failure_does_not_stop_the_ramp(self) -> None:
         """An API that fails one call in ten still gets back to full speed."""

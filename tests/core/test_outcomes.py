@@ -108,9 +108,18 @@ class TestOutcomeOf:
             answer, now_ms=NOW_MS
         )
 
-    def test_a_refused_sender_pauses_its_email_only(self) -> None:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            WRONG_SENDER,
+            b'{"errors":[{"message":"no","field":"from.email"}]}',
+            b'{"errors":[{"message":"The from address is not yours","field":null}]}',
+            b'{"message":"Not a verified Sender Identity"}',
+        ],
+    )
+    def test_a_refused_sender_pauses_its_email_only(self, body: bytes) -> None:
         """The configuration of one email must not stop the others."""
-        outcome = kind_of(403, WRONG_SENDER)
+        outcome = kind_of(403, body)
 
         assert isinstance(outcome, Paused)
         assert Scope.EMAIL == outcome.scope
@@ -142,6 +151,13 @@ class TestOutcomeOf:
         assert Rejected(
             "HTTP 400: Does not contain a valid address. (personalizations.0.to.0.email)"
         ) == kind_of(400, BAD_ADDRESS)
+
+    def test_a_failure_burns_an_attempt(self) -> None:
+        """Only being throttled does not."""
+        outcome = kind_of(500)
+
+        assert isinstance(outcome, RetryLater)
+        assert (True, False, None) == (outcome.counts, outcome.unreachable, outcome.after_s)
 
     def test_throttling_waits_as_told_and_burns_no_attempt(self) -> None:
         """X-RateLimit-Reset is a moment in unix seconds."""
@@ -228,6 +244,10 @@ class TestSuppressionOutcomeOf:
             (404, False, Paused("HTTP 404")),
             (400, False, Rejected("HTTP 400", Scope.BATCH)),
             (401, True, Paused("HTTP 401")),
+            (405, False, Paused("HTTP 405")),
+            (301, False, Paused("HTTP 301")),
+            (408, False, RetryLater("HTTP 408")),
+            (429, False, RetryLater("HTTP 429", counts=False)),
             (502, False, RetryLater("HTTP 502")),
             (504, True, RetryLater("HTTP 504")),
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Iterator
 from itertools import takewhile
@@ -20,7 +19,6 @@ from homing.config.values import Expect
 
 # Errors about a container: what is in it is of no use in the message, and may be a secret.
 _CONTAINERS = frozenset({"tuple_type", "dict_type", "model_type"})
-_INNER = re.compile(r"<.*>|\[key\]")
 
 
 def fit(values: Values) -> tuple[Settings, list[Finding]]:
@@ -40,7 +38,8 @@ def fit(values: Values) -> tuple[Settings, list[Finding]]:
             details = error.errors(include_url=False)
         # Later rounds only find what this one left out.
         findings = findings or [_finding(detail) for detail in details]
-        rest = _without(rest, {_misfit(detail) for detail in details})
+        smaller = _without(rest, {_misfit(detail) for detail in details})
+        rest = smaller if smaller != rest else {}
 
 
 def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
@@ -62,8 +61,10 @@ def _misfit(detail: ErrorDetails) -> Loc:
 
 
 def _loc(detail: ErrorDetails) -> Loc:
-    # Without what pydantic adds to say which alternative, or that the key itself is meant.
-    return tuple(part for part in detail["loc"] if not _INNER.fullmatch(str(part)))
+    *above, last = detail["loc"]
+    # What pydantic adds where the key itself is meant; a key of the file may be called the same.
+    is_key = last == "[key]" and above[-1:] == [detail["input"]]
+    return tuple(above) if is_key else detail["loc"]
 
 
 def _without(values: Values, locs: set[Loc], at: Loc = ()) -> Values:

@@ -63,6 +63,7 @@ def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) 
 
     Raises:
         NotRunning: No worker listens.
+        NoAnswer: One does, and said nothing.
         Refused: It refused, and says why.
     """
     import socket  # noqa: PLC0415  the worker never asks
@@ -74,11 +75,17 @@ def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) 
         except OSError as error:
             msg = f"no daemon listens at {path}"
             raise NotRunning(msg) from error
-        connection.sendall(orjson.dumps(dict(question)) + b"\n")
-        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
-    said = orjson.loads(answer or b'{"error": "the daemon hung up"}')
+        try:
+            connection.sendall(orjson.dumps(dict(question)) + b"\n")
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        except OSError as error:
+            msg = f"the daemon did not answer: {error}; it may have done what was asked"
+            raise NoAnswer(msg) from error
+    if not answer:
+        raise NoAnswer("the daemon hung up: its log says why")
+    said = orjson.loads(answer)
     if "error" in said:
-        raise Refused(said["error"])
+        raise Refused(said["error"], str(said.get("kind", "")))
     return said["ok"]
 
 
@@ -86,5 +93,13 @@ class NotRunning(HomingError):
     """No daemon runs on these files."""
 
 
+class NoAnswer(HomingError):
+    """A daemon runs, and did not say what came of the question."""
+
+
 class Refused(HomingError):
-    """The daemon refused, and says why."""
+    """The daemon refused, and says why; *kind* names its error's class."""
+
+    def __init__(self, why: str, kind: str = "") -> None:
+        super().__init__(why)
+        self.kind = kind

@@ -55,6 +55,7 @@ class Single:
         assembly = await assemble(self._loaded, self._environ, on_fatal=self._on_fatal)
         self.worker = Worker(assembly, channel=self._ends[1], parent=self._parent)
         self.acts = Acts(self.worker, self._config, self._environ, self._parent)
+        self.acts.reload_here = self.reload
         store = self._loaded.store_path
         self._control = await listen(control_path(store), self.acts.table())
         self._admin = await admin_runner(

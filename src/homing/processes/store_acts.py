@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from homing.core.effects import Dest
 from homing.core.errors import HomingError
 from homing.core.people import Identity, IdKind
-from homing.stages import act, erase
+from homing.stages import act
+from homing.stages.erase import Erased, erase
 from homing.stages.identity import Known
 
 if TYPE_CHECKING:
@@ -115,9 +115,20 @@ class StoreActs:
     async def erase(self, asked: Mapping[str, Any]) -> object:
         """``user`` or ``email``."""
         names = identities_asked(asked)
-        gone = await self._write(lambda tx: erase.erase(tx, Known(), names, now_ms=self._now()))
+        gone = await self._write(lambda tx: self._erased(tx, names))
         self.on_erased()
         return {"people": gone.people, "sends": gone.sends, "events": gone.events}
+
+    def _erased(self, tx: Tx, names: list[Identity]) -> Erased:
+        """The first name that leads to somebody decides; a bare address is hidden all the same."""
+        gone = Erased(0, 0, 0)
+        for name in names:
+            if name.kind is IdKind.EMAIL:
+                tx.suppressions.hide(name.value)
+            gone = erase(tx, Known(), [name], now_ms=self._now())
+            if gone.people:
+                break
+        return gone
 
     async def _of_dead(self, key: str, word: str) -> object:
         status = await self._write(
@@ -133,19 +144,9 @@ class StoreActs:
         return self._clock.now_ms()
 
 
-def is_email_pause(name: str) -> bool:
-    """Whether a pause is of one email, not of a destination."""
-    return name.startswith("email/")
-
-
-def destinations() -> tuple[str, ...]:
-    """What can be paused besides single emails."""
-    return tuple(dest.value for dest in Dest)
-
-
 def identities_asked(asked: Mapping[str, Any]) -> list[Identity]:
     """
-    Whom an erasure names.
+    Whom an erasure names, in the order in which they are tried.
 
     Raises:
         BadQuestion: Nobody.

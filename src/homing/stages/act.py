@@ -46,6 +46,13 @@ def find_send(tx: Tx, key: str) -> SendRow:
     return row
 
 
+def event_number(key: str) -> int | None:
+    """The number of an event as it is shown, "e12"; None of any other text."""
+    number = key[1:]
+    shown = key[:1] == "e" and number.isascii() and number.isdigit() and len(number) < 19
+    return int(number) if shown else None
+
+
 def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
     """
     Decide of an unknown or parked send: "sent", "resend" or "drop".
@@ -62,7 +69,10 @@ def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
         msg = f"send {row.key} is {state}: only unknown and parked sends can be resolved"
         raise NotPossible(msg)
     if word == "sent":
-        deliver.accepted(tx, row, row.message_id or "", now=now_ms, silent_ms=0)
+        deliver.move(tx, row, ledger.after(state, SendSignal.PROVE))
+        row.reason, row.lane, row.head, row.unknown_due = None, None, 0, None
+        row.accepted_at = row.accepted_at or now_ms
+        tx.sends.save(row)
         tx.books.count("unknown:by_hand")
         return row.state
     lane = lane_of(row.person, EmailClass(row.kind))

@@ -1,7 +1,7 @@
 """A running Segment emulator, and a client with its write key."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 from aiohttp import ClientResponse, ClientSession, encode_basic_auth
@@ -24,10 +24,10 @@ async def post(http: ClientSession) -> Post:
     """Post JSON to a path of the tracking API with the write key."""
 
     async def post(
-        emulator: SegmentEmulator, path: str, json: Any, **options: Any
+        emulator: SegmentEmulator, path: str, json: object, **headers: str
     ) -> ClientResponse:
-        headers = {"Authorization": encode_basic_auth(emulator.write_key, "")}
-        response = await http.post(emulator.url + path, json=json, headers=headers, **options)
+        headers["Authorization"] = encode_basic_auth(emulator.write_key, "")
+        response = await http.post(emulator.url + path, json=json, headers=headers)
         await response.read()
         return response
 

@@ -53,9 +53,8 @@ class TestPages:
         await post(segment, "/v1/track", message)
         await post(segment, "/v1/track", {"userId": "u", "event": {HOSTILE: HOSTILE}})
 
-        (profile,) = {
-            path for path in re.findall(r'href="(/profiles/[^"]+)"', await text_at(http, segment.url + "/debugger/m1"))
-        }  # fmt: skip
+        page = await text_at(http, segment.url + "/debugger/m1")
+        (profile,) = re.findall(r'href="(/profiles/[^"]+)"', page)
         for path in ("/debugger", "/debugger/m1", profile):
             async with http.get(segment.url + path) as response:
                 assert "<script" not in await response.text()

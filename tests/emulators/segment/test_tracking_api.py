@@ -55,8 +55,12 @@ class TestDiscardCode:
         """A message passes, or has one reason not to."""
         assert code == discard_code(message)
 
-    @given(st.dictionaries(st.sampled_from(["type", "userId", "event", "properties", "name"]),
-                           st.none() | st.text() | st.integers() | st.lists(st.integers())))  # fmt: skip
+    @given(
+        st.dictionaries(
+            st.sampled_from(["type", "userId", "event", "properties", "name"]),
+            st.none() | st.text() | st.integers() | st.lists(st.integers()),
+        )
+    )
     def test_anything_has_an_answer(self, message):
         """No shape makes it fail."""
         assert discard_code({"type": "track", **message}) is not False

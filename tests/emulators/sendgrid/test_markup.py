@@ -16,7 +16,7 @@ class TestRewritten:
         ("html", "new", "links"),
         [
             ("<a href='http://a.b/'>x</a>", '<a href="/click/0">x</a>', ["http://a.b/"]),
-            ('<A HREF=https://a.b>x', '<a href="/click/0">x', ["https://a.b"]),
+            ("<A HREF=https://a.b>x", '<a href="/click/0">x', ["https://a.b"]),
             (
                 '<a class="b" href=" https://a.b/?x=1&amp;y=2 ">x</a>',
                 '<a href="/click/0" class="b">x</a>',
@@ -32,17 +32,25 @@ class TestRewritten:
                 'é\n<p>Tom&Jerry &copy</p>\r\n<a href="/click/0">x</a> <!-- c --> &lt;',
                 ["http://a.b/"],
             ),
-            ("<a href='http://a/'/><a href='http://b/'>", '<a href="/click/0"><a href="/click/1">', ["http://a/", "http://b/"]),
+            (
+                "<a href='http://a/'/><a href='http://b/'>",
+                '<a href="/click/0"><a href="/click/1">',
+                ["http://a/", "http://b/"],
+            ),
             ("<a href='mailto:a@b.co'>x</a>", "<a href='mailto:a@b.co'>x</a>", []),
             ("<a href='javascript:alert(1)'>x</a>", "<a href='javascript:alert(1)'>x</a>", []),
             ("<a href='#top'>x</a><a>y</a>", "<a href='#top'>x</a><a>y</a>", []),
             ("<img src='http://a.b/'>", "<img src='http://a.b/'>", []),
-            ("<script>'<a href=\"http://a.b/\">'</script>", "<script>'<a href=\"http://a.b/\">'</script>", []),
+            (
+                "<script>'<a href=\"http://a.b/\">'</script>",
+                "<script>'<a href=\"http://a.b/\">'</script>",
+                [],
+            ),
             ("<!-- <a href='http://a.b/'> -->", "<!-- <a href='http://a.b/'> -->", []),
             ("<a href='http://a.b/'", "<a href='http://a.b/'", []),
             ("", "", []),
         ],
-    )  # fmt: skip
+    )
     def test_web_links_and_nothing_else_are_rewritten(self, html, new, links):
         """Targets are replaced and listed; every other character stays."""
         assert (new, links) == rewritten(html, numbered)

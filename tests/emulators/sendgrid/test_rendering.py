@@ -33,7 +33,10 @@ class TestRender:
 
     async def test_sendgrids_helpers_are_there(self, sendgrid, call):
         """The dialect of dynamic templates, not plain Handlebars."""
-        html = '{{insert name "default=Customer"}} {{#greaterThan total 5}}big{{else}}small{{/greaterThan}}'
+        html = (
+            '{{insert name "default=Customer"}}'
+            " {{#greaterThan total 5}}big{{else}}small{{/greaterThan}}"
+        )
         sendgrid.add_template(TEMPLATE, subject="s", html=html)
 
         await call(sendgrid, "POST", "/v3/mail/send", template_mail({"total": 9}))

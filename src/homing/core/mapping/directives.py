@@ -186,7 +186,10 @@ def transform(value: object, scope: Scope) -> Part:
         if not isinstance(root, Mapping) and root is not ABSENT:
             problem = "the item to transform is not an object"
             raise Refused(problem)
-        return read_mapping(finished(read_applied(root), hole=ABSENT))
+        given = read_applied(root)
+        # what several steps have multiplied is counted before it is copied
+        check_count(count_values(given))
+        return read_mapping(finished(given, hole=ABSENT))
 
     return Part(read=read, paths=applied.paths, constant=applied.constant)
 

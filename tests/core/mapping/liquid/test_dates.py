@@ -82,9 +82,7 @@ class TestDate:
         """
         assert text == date(AT, "%H:%M %z", zone)
 
-    @pytest.mark.parametrize(
-        "zone", ["Nowhere/City", "../../etc/passwd", "", 99_999, "x" * 1000, []]
-    )
+    @pytest.mark.parametrize("zone", ["Nowhere/City", "../../etc/passwd", "", 99_999, "x" * 1000])
     def test_other_zones_are_refused(self, zone):
         """
         A mail with the wrong hour is worse than none.

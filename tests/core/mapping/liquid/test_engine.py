@@ -154,11 +154,7 @@ class TestLimits:
         ("template", "root"),
         [
             ("{% assign a = s %}" + "{% assign a = a | append: a %}" * 30, {"s": "xxxxxxxx"}),
-            (
-                "{% capture a %}x{% endcapture %}"
-                + "{% capture a %}{{a}}{{a}}{% endcapture %}" * 23,
-                {},
-            ),
+            ("{% assign a = 'x' %}" + "{% capture a %}{{a}}{{a}}{% endcapture %}" * 21, {}),
             ("{{ s | replace: 'a', s | replace: 'a', s }}", {"s": "a" * 1000}),
             ("{{ s | split: '' | join: s }}", {"s": "a" * 10_000}),
             ("{{ s | upcase }}", {"s": "a" * 8_000_000}),
@@ -184,9 +180,7 @@ class TestLimits:
         with pytest.raises(MappingFailure, match=r"`a.@liquid` failed: "):
             compiled.resolve(root)
 
-    @pytest.mark.parametrize(
-        "template", ["{{ a }}", "{{ a | json }}", "{% if a == b %}{% endif %}"]
-    )
+    @pytest.mark.parametrize("template", ["{{ a }}", "{{ a | json }}", "{% if a == b %}{%endif%}"])
     def test_endless_nesting_is_a_failure(self, template):
         """
         A hundred thousand lists inside each other break no stack.
@@ -225,9 +219,7 @@ class TestLimits:
         """
         Variables, counters and work start anew each time.
         """
-        compiled = compile_mapping(
-            {"@liquid": "{% increment n %}{{ a }}{% assign a = s | append: s %}"}
-        )
+        template = "{% increment n %}{{ a }}{% assign a = s | append: s %}"
+        compiled = compile_mapping({"@liquid": template})
 
-        assert ["0", "0"] == [compiled.resolve({"s": "x" * 200_000}) for _ in range(2)]
         assert ["0"] * 8 == [compiled.resolve({"s": "x" * 200_000}) for _ in range(8)]

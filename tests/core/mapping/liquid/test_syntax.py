@@ -15,8 +15,8 @@ EVENT = {
     "null": None,
     "no": False,
     "list": [1, "a", None],
-    "empty": [],
-    "blank": " ",
+    "nobody": [],
+    "space": " ",
     "object": {"a": 1},
 }
 
@@ -33,9 +33,9 @@ class TestConditions:
             *("n == 5", "n == 5.0", "n != '5'", "n > 4", "n >= 5", "n < 6", "n <= 5.0"),
             *("text > 100", "text < 1000", "'10' < '9'", "word > 'abb'", "word <= 'abc'"),
             *("missing == nil", "missing == null", "null == nil", "missing != 1", "no == false"),
-            *("empty == empty", "empty == blank", "blank == blank", "word != empty"),
+            *("nobody == empty", "nobody == blank", "space == blank", "word != empty"),
             *("word contains 'b'", "text contains 5", "list contains 'a'", "list contains 1"),
-            *("n", "empty", "blank", "0", "object == object", "(1..5) contains 3"),
+            *("n", "nobody", "space", "0", "object == object", "(1..5) contains 3"),
             *("n > 4 and word", "missing or n", "not missing", "not (n > 9)"),
         ],
     )
