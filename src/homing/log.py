@@ -8,7 +8,6 @@ a payload, a secret or a full address.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
@@ -81,14 +80,15 @@ class Redact:
 redact = Redact()
 
 
-def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = None) -> None:
+def set_up(*, level: str = "info", journal: bool = False) -> None:
     """
     Log to standard error: JSON lines under systemd or into a pipe, readable ones on a terminal.
 
-    Under systemd's journal a line starts with its priority (``<4>``).
+    Args:
+        level: The least that is logged.
+
+        journal: The lines go to systemd's journal: each starts with its priority (``<4>``).
     """
-    variables = os.environ if environ is None else environ
-    journal = _is_journal(variables)
     pretty = sys.stderr.isatty()
     renderer: Any = (
         structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
@@ -108,12 +108,6 @@ def set_up(*, level: str = "info", environ: MutableMapping[str, str] | None = No
     )
     # aiohttp would log a stranger's bytes with a traceback
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
-
-
-def _is_journal(environ: MutableMapping[str, str]) -> bool:
-    from homing.adapters.systemd import is_journal  # noqa: PLC0415  only the set-up needs it
-
-    return is_journal(environ)
 
 
 class _Prioritised:

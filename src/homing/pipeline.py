@@ -21,7 +21,7 @@ flight is made unknown before the first turn (stages/recover.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from homing.stages.alert import Alerter
@@ -32,6 +32,8 @@ from homing.stages.loop import Loop
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Sweeper
 from homing.stages.write_back import WriteBack
+
+Turn = Callable[[], Awaitable[int]]
 
 IDLE_S = 1.0
 
@@ -54,33 +56,37 @@ def loops(
 ) -> tuple[Loop, ...]:
     """List the background stages in the order a row passes through them."""
 
-    def waking(turn: Callable[[], object]) -> Callable[[], object]:
-        async def turned() -> int:
-            done: int = await turn()  # type: ignore[misc]
-            if done:
-                for event in (stages.deliver.wake, stages.suppress.wake, stages.write_back.wake):
-                    event.set()
-            return done
+    evaluate, sweep = stages.evaluate, stages.sweep
 
-        return turned
+    async def evaluated() -> int:
+        return _wake(stages, await evaluate.evaluate_batch())
 
-    def loop(
-        name: str, turn: Callable[[], object], wake: asyncio.Event, idle: Callable[[], float]
-    ) -> Loop:
-        return Loop(name, turn, wake, idle, ticked, stopping)  # type: ignore[arg-type]
+    async def swept() -> int:
+        return _wake(stages, await sweep.sweep())
 
-    return (
-        loop("evaluate", waking(stages.evaluate.evaluate_batch), stages.evaluate.wake, _long),
-        loop("deliver", stages.deliver.deliver_batch, stages.deliver.wake, stages.deliver.idle_s),
-        loop("suppress", stages.suppress.deliver_batch, stages.suppress.wake, _long),
-        loop(
-            "write back", stages.write_back.deliver_batch, stages.write_back.wake,
+    turns: tuple[tuple[str, Turn, asyncio.Event, Callable[[], float]], ...] = (
+        ("evaluate", evaluated, evaluate.wake, _long),
+        ("deliver", stages.deliver.deliver_batch, stages.deliver.wake, stages.deliver.idle_s),
+        ("suppress", stages.suppress.deliver_batch, stages.suppress.wake, _long),
+        (
+            "write back",
+            stages.write_back.deliver_batch,
+            stages.write_back.wake,
             stages.write_back.wait_s,
         ),
-        loop("sweep", waking(stages.sweep.sweep), asyncio.Event(), _long),
-        loop("fill", stages.fill.fill, stages.fill.wake, _long),
-        loop("alert", stages.alert.tell, asyncio.Event(), _long),
-    )  # fmt: skip
+        ("sweep", swept, asyncio.Event(), _long),
+        ("fill", stages.fill.fill, stages.fill.wake, _long),
+        ("alert", stages.alert.tell, asyncio.Event(), _long),
+    )
+    return tuple(Loop(name, turn, wake, idle, ticked, stopping) for name, turn, wake, idle in turns)
+
+
+def _wake(stages: Stages, done: int) -> int:
+    """What was decided may have made work for those who deliver."""
+    if done:
+        for stage in (stages.deliver, stages.suppress, stages.write_back):
+            stage.wake.set()
+    return done
 
 
 def _long() -> float:

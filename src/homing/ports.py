@@ -72,7 +72,7 @@ class Doors(Protocol):
     def names(self) -> Mapping[str, Collection[str]]:
         """The doors of each kind, "segment" and "sendgrid"."""
 
-    async def take(self, kind: str, name: str, body: bytes, headers: Headers) -> Reply:
+    async def take(self, kind: str, name: str, body: bytes, *, headers: Headers) -> Reply:
         """
         Take in a post to a door that exists.
 
@@ -186,6 +186,9 @@ class Events(Protocol):
 
     def after(self, number: int, *, limit: int) -> list[EventRow]:
         """The next events in order of arrival."""
+
+    def names(self, *, limit: int) -> Mapping[str, int]:
+        """The names of the newest *limit* track events, with how many there are of each."""
 
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
@@ -319,6 +322,9 @@ class Sends(Protocol):
     def open_of_person(self, person: int) -> list[SendRow]:
         """A person's sends that have not left yet, oldest first."""
 
+    def of_event(self, number: int) -> list[SendRow]:
+        """The sends that an event caused, also those that were refused."""
+
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
 
@@ -358,6 +364,9 @@ class Effects(Protocol):
 
     def get(self, number: int) -> Mapping[str, object] | None:
         """All columns of one effect."""
+
+    def of_event(self, number: int) -> Sequence[Mapping[str, object]]:
+        """What an event asked for; reads the whole table."""
 
     def dead_newest(self, *, before: int | None, limit: int) -> Sequence[Mapping[str, object]]:
         """Dead effects, newest first."""

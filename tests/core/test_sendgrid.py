@@ -220,6 +220,14 @@ class TestParseEvent:
         """Single Sends, automations and legacy campaigns spell their ids differently."""
         assert expected == parse_event({"event": "open", **raw}).campaign
 
+    def test_a_template_has_two_spellings(self) -> None:
+        """The id of the message goes before the id that SendGrid adds."""
+        both = {"template_id": "d-1", "sg_template_id": "d-2", "sg_template_name": "Cart"}
+
+        assert "d-1" == parse_event({"event": "open", **both}).template_id
+        assert "d-2" == parse_event({"event": "open", "sg_template_id": "d-2"}).template_id
+        assert "Cart" == parse_event({"event": "open", **both}).template_name
+
     def test_the_type_of_an_account_event_is_its_status(self) -> None:
         """``type`` means something else in each kind of event."""
         event = parse_event({"event": "account_status_change", "type": "compliance_suspend"})

@@ -74,7 +74,12 @@ class HttpApi:
                 trace_request_ctx=sent,
             ) as response:
                 content = await _content(response)
-                return Answer(True, response.status, response.headers, content)
+                return Answer(
+                    headers_sent=True,
+                    status=response.status,
+                    headers=response.headers,
+                    body=content,
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(sent.head, error=f"{type(error).__name__}: {error}"[:300])
 

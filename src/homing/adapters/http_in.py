@@ -131,7 +131,7 @@ class Public:
             return Reply(415, "content encoding")
         try:
             body = await self._read(request.content, request.content_length, self._max_body)
-            return await self._doors.take(kind, name, body, request.headers)
+            return await self._doors.take(kind, name, body, headers=request.headers)
         except TooLarge:
             return Reply(413, "body too large")
         except TimeoutError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -14,33 +15,34 @@ from homing import __version__
 from homing.core.errors import HomingError
 from homing.processes import exits
 
-# command -> module: imported only when it is asked for, so that `homing --help` is quick
+# command -> (module, what it does in a line). The module is imported only when its command is
+# asked for: `homing --help` needs none of them.
 COMMANDS: Final = {
-    "serve": "serve",
-    "sandbox": "sandbox",
-    "init": "write",
-    "check": "check",
-    "try": "expressions",
-    "preview": "preview",
-    "send-test": "preview",
-    "tail": "look",
-    "events": "look",
-    "people": "look",
-    "sends": "look",
-    "stats": "look",
-    "why": "why",
-    "dead": "dead",
-    "replay": "act",
-    "resolve": "act",
-    "pause": "act",
-    "resume": "act",
-    "reload": "act",
-    "erase": "act",
-    "backup": "store",
-    "restore": "store",
-    "db": "store",
-    "bench": "bench",
-    "completion": "completion",
+    "init": ("init", "Write a commented configuration in capture mode."),
+    "check": ("check", "Check a configuration: every error and every warning at once."),
+    "serve": ("serve", "Run the service: receive, decide, deliver, write home."),
+    "sandbox": ("sandbox", "Run the whole loop with no account."),
+    "try": ("expressions", "Try a condition or a mapping on an event."),
+    "preview": ("preview", "Show an email as it would be sent, and the exact API body."),
+    "send-test": ("send_test", "Send one real email, marked as a test."),
+    "tail": ("tail", "The newest events and sends, as they come."),
+    "events": ("events", "List events, or show one."),
+    "people": ("people", "List people, or show one."),
+    "sends": ("sends", "List sends, or show one with all that became of it."),
+    "stats": ("stats", "The books: what came in and what became of it."),
+    "why": ("why", "Why an event, or a person, got what they got, or did not."),
+    "dead": ("dead", "List, show, retry or give up what failed for good."),
+    "replay": ("replay", "Evaluate kept events again, under their own ids."),
+    "resolve": ("act", "Decide of a send whose outcome nobody knows."),
+    "pause": ("act", "Stop what leaves for a destination, or one email."),
+    "resume": ("act", "Let it leave again."),
+    "reload": ("act", "Have the running service take the changed configuration."),
+    "erase": ("erase", "Erase a person, and everything stored of them."),
+    "backup": ("backup", "Copy the store to a folder, beside a running service."),
+    "restore": ("backup", "Put a backup in the store's place, with mail paused."),
+    "db": ("db", "Look into the store with SQL, on a snapshot."),
+    "bench": ("bench", "Measure this machine."),
+    "completion": ("completion", "Print what makes a shell complete these commands."),
 }
 
 
@@ -53,25 +55,36 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
+        module, line = COMMANDS[cmd_name]
         found: click.Command = getattr(
             import_module(f"homing.cli.{module}"), cmd_name.replace("-", "_") + "_command"
         )
+        found.short_help = line
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="homing")
 def homing() -> None:
-    """Homing: email that follows events, between Twilio Segment and Twilio SendGrid."""
+    """
+    Homing: email that follows events, between Twilio Segment and Twilio SendGrid.
+
+    Start with `homing sandbox`, or with `homing init`.
+    """
 
 
 def main() -> None:
     """Run the command line; the exit codes are those of ``sysexits.h``."""
     try:
-        code = homing.main(standalone_mode=False)
+        code = homing.main(prog_name="homing", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)
@@ -79,11 +92,15 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
+        # whoever read us has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(exits.EX_OK)
     except HomingError as error:
         click.echo(f"homing: {error}", err=True)
         sys.exit(exit_code_of(error))
+    except OSError as error:
+        click.echo(f"homing: {error}", err=True)
+        sys.exit(exits.EX_IOERR)
     sys.exit(code if isinstance(code, int) else exits.EX_OK)
 
 
@@ -91,21 +108,34 @@ _CODES: Final = {
     "ConfigError": exits.EX_CONFIG,
     "MissingSecret": exits.EX_CONFIG,
     "NewerSchema": exits.EX_CONFIG,
+    "NoSqlite": exits.EX_CONFIG,
     "StoreBusy": exits.EX_TEMPFAIL,
     "StoreFull": exits.EX_IOERR,
     "StoreFailed": exits.EX_IOERR,
     "StoreCorrupt": exits.EX_DATAERR,
+    "BadBackup": exits.EX_DATAERR,
     "NotRunning": exits.EX_UNAVAILABLE,
+    "NoAnswer": exits.EX_UNAVAILABLE,
+    "NoStore": exits.EX_UNAVAILABLE,
     "BadInput": exits.EX_DATAERR,
+    "FqlError": exits.EX_DATAERR,
+    "MappingError": exits.EX_DATAERR,
+    "MappingFailure": exits.EX_DATAERR,
+    "RenderError": exits.EX_DATAERR,
 }
 
 
 def exit_code_of(error: HomingError) -> int:
-    """The exit code that says whose fault an error is."""
+    """The exit code that says whose fault an error is; 1 where nobody's."""
+    known = (_CODES[name] for name in _names_of(error) if name in _CODES)
+    return next(known, exits.EX_FAILURE)
+
+
+def _names_of(error: HomingError) -> Iterator[str]:
+    """The class's names; a refusal by the daemon goes by what it refused for."""
+    yield str(getattr(error, "kind", ""))
     for kind in type(error).__mro__:
-        if kind.__name__ in _CODES:
-            return _CODES[kind.__name__]
-    return exits.EX_FAILURE
+        yield kind.__name__
 
 
 class BadInput(HomingError):
@@ -126,3 +156,4 @@ config_option = click.option(
     help="Configuration file [default: $HOMING_CONFIG, else ./homing.toml].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

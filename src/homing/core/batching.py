@@ -53,7 +53,7 @@ def batches_of(effects: Sequence[Effect], *, most: int) -> list[Batch]:
             continue
         at = place.get(effect.lane)
         if at is None:
-            at = _open(batches, sizes, len(effect.payload) + 1, most)
+            at = _open(batches, sizes, len(effect.payload) + 1, most=most)
         elif not _fits(batches[at], sizes[at], len(effect.payload) + 1):
             at = None
         if at is None:
@@ -65,7 +65,7 @@ def batches_of(effects: Sequence[Effect], *, most: int) -> list[Batch]:
     return [Batch(tuple(batch)) for batch in batches]
 
 
-def _open(batches: list[list[Effect]], sizes: list[int], size: int, most: int) -> int | None:
+def _open(batches: list[list[Effect]], sizes: list[int], size: int, *, most: int) -> int | None:
     """The last batch if there is room in it, else a new one if there may be one."""
     if batches and _fits(batches[-1], sizes[-1], size):
         return len(batches) - 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from homing.core import people
 from homing.core.effects import (
+    CannotDo,
     NotRun,
     WantCall,
     WantSend,
@@ -39,6 +40,7 @@ from homing.core.plans import (
 if TYPE_CHECKING:
     from homing.core.events import Happened
     from homing.core.fql import Condition, Did
+    from homing.core.mapping import Compiled
     from homing.core.people import Person
 
 # distinct (type, name) pairs whose candidate rules are remembered; names come from outside
@@ -133,9 +135,6 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
 
         rules: The plans in force.
 
-    Raises:
-        HomingError: A value of the event cannot be used where the configuration wants one, and
-            no refusal can be kept with the wish.
     """
     candidates = rules.candidates(event.type, event.name)
     learned = learn(person, event, candidates)
@@ -146,7 +145,7 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
             continue
         for action in route.actions:
             learned = _moved(action, learned, event)
-            wishes.append(wish_of(action, route.name, event, learned))
+            wishes.append(_wish_or_reason(action, route.name, event, person=learned))
         if route.stop:
             break
     return Decision(learned, tuple(wishes))
@@ -184,35 +183,45 @@ def _moved(action: Action, person: Person, event: Happened) -> Person:
     return person
 
 
-def wish_of(action: Action, rule: str, event: Happened, person: Person) -> Wish:
-    """What an action asks for, its mappings not yet resolved where they need the send's id."""
+def _wish_or_reason(action: Action, rule: str, event: Happened, *, person: Person) -> Wish:
+    try:
+        return wish_of(action, rule, event, person=person)
+    except MappingFailure as error:
+        return CannotDo(rule, str(error)[:500])
+
+
+def wish_of(action: Action, rule: str, event: Happened, *, person: Person) -> Wish:
+    """What an action asks for; a send's mappings are resolved when the send has its id."""
     match action:
         case Send():
-            return WantSend(rule, action.email, to=action.to, data=action.data,
-                            template=action.template)  # fmt: skip
-        case Track():
-            properties = _object(action.properties, event, person)
-            return WantCall(rule, "track", action.event, properties)
-        case Identify():
-            return WantCall(rule, "identify", None, _object(action.traits, event, person))
-        case Suppress():
-            return WantSuppression(rule, action.scope, suppressed=True)
-        case Unsuppress():
-            return WantSuppression(rule, action.scope, suppressed=False)
-        case UpsertContact():
-            return NotRun(rule, "upsert_contact")
-        case ChangeList():
-            return NotRun(rule, "add_to_list" if action.member else "remove_from_list")
+            return WantSend(
+                rule, action.email, to=action.to, data=action.data, template=action.template
+            )
+        case Track() | Identify():
+            return _call_of(action, rule, root_of(event, person))
+        case Suppress() | Unsuppress():
+            return WantSuppression(rule, action.scope, suppressed=isinstance(action, Suppress))
+        case UpsertContact() | ChangeList():
+            return NotRun(rule, _name_of(action))
         case ChangeAudience():
             return WantCall(rule, "audience", action.audience, {"member": action.member})
-        case _:
-            assert_never(action)
+    assert_never(action)
 
 
-def _object(compiled: Any, event: Happened, person: Person) -> Mapping[str, object]:  # noqa: ANN401  a Compiled
-    if compiled is None:
-        return {}
-    value = compiled.resolve(root_of(event, person))
+def _call_of(action: Track | Identify, rule: str, root: Mapping[str, object]) -> WantCall:
+    if isinstance(action, Track):
+        return WantCall(rule, "track", action.event, _object(action.properties, root))
+    return WantCall(rule, "identify", None, _object(action.traits, root))
+
+
+def _name_of(action: UpsertContact | ChangeList) -> str:
+    if isinstance(action, UpsertContact):
+        return "upsert_contact"
+    return "add_to_list" if action.member else "remove_from_list"
+
+
+def _object(compiled: Compiled | None, root: Mapping[str, object]) -> Mapping[str, object]:
+    value = None if compiled is None else compiled.resolve(root)
     return value if isinstance(value, Mapping) else {}
 
 
@@ -224,7 +233,7 @@ def root_of(
 
 
 def address_of(
-    want: WantSend, email_to: Any, root: Mapping[str, Any], person: Person
+    want: WantSend, root: Mapping[str, Any], person: Person, *, email_to: Compiled | None
 ) -> str | None:
     """
     Where a send goes: the action's or the email's ``to``, else ``properties.email``,
@@ -247,7 +256,9 @@ def address_of(
     return person.email
 
 
-def template_data(want: WantSend, email_data: Any, root: Mapping[str, Any]) -> Mapping[str, object]:  # noqa: ANN401  a Compiled
+def template_data(
+    want: WantSend, root: Mapping[str, Any], *, email_data: Compiled | None
+) -> Mapping[str, object]:
     """
     What a template sees: the action's ``data`` over the email's; without either, the person's
     traits under the event's properties.

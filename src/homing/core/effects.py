@@ -103,7 +103,15 @@ class NotRun:
     action: str
 
 
-Wish: TypeAlias = WantSend | WantCall | WantSuppression | NotRun
+@dataclass(frozen=True, slots=True)
+class CannotDo:
+    """An action whose values this event does not give; the others of its event go on."""
+
+    rule: str
+    reason: str
+
+
+Wish: TypeAlias = WantSend | WantCall | WantSuppression | NotRun | CannotDo
 
 
 @dataclass(frozen=True, slots=True)

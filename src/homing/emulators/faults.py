@@ -89,6 +89,7 @@ class FaultPlan:
         self._shares: dict[str, float] = {}
         self._script: deque[Fault] = deque()
         self._rules: list[_Rule] = []
+        self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 - drawing faults, not secrets
         for name, share in (shares or {}).items():
             self.set_share(name, share)
@@ -180,7 +181,7 @@ class FaultPlan:
 
     def fork(self, seed: int) -> "FaultPlan":
         """Make a plan with the same shares and draws of its own; scripts are not taken over."""
-        return FaultPlan(self.target, self._shares, seed)
+        return FaultPlan(self.target, self._shares, self._seed * 1_000 + seed)
 
     def _check(self, name: str) -> None:
         known = FAULTS[self.target]

@@ -28,6 +28,8 @@ class Intake:
         down: The answer to everything while the API is down; None is up.
 
         too_large: Answers a body over the server's limit.
+
+        unreadable: Answers a body whose encoding is broken.
     """
 
     ledger: Ledger
@@ -36,21 +38,30 @@ class Intake:
     changes: Changes
     clock: Clock
     too_large: Answer
+    unreadable: Answer
     down: Answer | None = None
 
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Record one request, play what befalls it, and record the answer."""
-        try:
-            recorded = self._record(request, await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            recorded = self._record(request, b"")
-            response: web.StreamResponse = response_of(self.too_large)
-        else:
+        body, refusal = await self._read(request)
+        recorded = self._record(request, body)
+        response: web.StreamResponse
+        if refusal is None:
             response = await self._answer(recorded, request, handler)
+        else:
+            response = response_of(refusal)
         if not isinstance(response, NoAnswer):
             _record_answer(recorded, response)
         self.changes.notify()
         return response
+
+    async def _read(self, request: web.Request) -> tuple[bytes, Answer | None]:
+        try:
+            return await request.read(), None
+        except web.HTTPRequestEntityTooLarge:
+            return b"", self.too_large
+        except web.RequestPayloadError:
+            return b"", self.unreadable
 
     def _record(self, request: web.Request, body: bytes) -> RecordedRequest:
         recorded = RecordedRequest(

@@ -24,7 +24,7 @@ class Acts(StoreActs):
     """Answers the control socket, and lets the running stages hear of what was done."""
 
     def __init__(
-        self, worker: Worker, config: Path, environ: Mapping[str, str], parent: Parent
+        self, worker: Worker, config: Path, environ: Mapping[str, str], *, parent: Parent
     ) -> None:
         assembly = worker.assembly
         super().__init__(

@@ -51,7 +51,7 @@ class Admin:
         return web.Response(text="ok\n")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Ready: the receiver is up, the store commits, every loop turns; providers do not count."""
+        """Ready: the receiver is up, the store commits, the loops turn; providers do not count."""
         checks = {
             "receiver": self._worker.assembly.health.is_up(),
             "loops": self._worker.turns(),

@@ -124,7 +124,7 @@ async def assemble(
     )
     renderer = EmailRenderer()
     taker = Taker(clock, Rules(loaded.plans), lambda: secrets.randbits(40))
-    evaluate = Evaluator(store, reader, clock, taker)
+    evaluate = Evaluator(store, reader, clock, taker=taker)
     deliver = Deliverer(
         store, sendgrid, clock, Post.of(loaded.plans),
         Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),

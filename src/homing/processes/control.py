@@ -27,7 +27,7 @@ def control_path(state: Path) -> Path:
 
 async def listen(path: Path, acts: Mapping[str, Act]) -> asyncio.Server:
     """Serve commands to whoever may read the state file."""
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240  once, at start
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -41,7 +41,7 @@ async def listen(path: Path, acts: Mapping[str, Act]) -> asyncio.Server:
             writer.close()
 
     server = await asyncio.start_unix_server(serve, path=str(path), limit=MAX_LINE)
-    path.chmod(0o600)
+    path.chmod(0o600)  # noqa: ASYNC240  once, at start
     return server
 
 

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from homing.adapters.clock import SystemClock
 from homing.adapters.http_in import Public, PublicServer
 from homing.adapters.sqlite.engine import StoreCorrupt, StoreFailed
 from homing.adapters.sqlite.log import SqliteLog, log_path
+from homing.adapters.systemd import is_journal
 from homing.config import ConfigError, Loaded, MissingSecret, load
 from homing.core.errors import HomingError
 from homing.core.splitting import blanked
@@ -114,7 +116,7 @@ class Receiver:
         """Carry out, in small batches between commits, what retention and erasure ask."""
         while True:
             ask = await self._asked.get()
-            while ask.forget_before_ms and await self._log.forget(ask.forget_before_ms):
+            while ask.forget_before_ms and await self._log.forget(ask.forget_before_ms):  # noqa: ASYNC110  between commits
                 await asyncio.sleep(FORGET_EVERY_S)
             for text, items in ask.erase.items():
                 await self._erase(int(text), items)
@@ -161,7 +163,8 @@ async def run(config: Path, environ: Mapping[str, str], parent: Parent) -> int:
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGINT, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, reload, receiver, config, environ, parent)
+    again = partial(reload, receiver, config, environ, parent=parent)
+    loop.add_signal_handler(signal.SIGHUP, again)
     parent.watch(loop)
     parent.ready()
     async with asyncio.TaskGroup() as tasks:
@@ -177,7 +180,7 @@ async def run(config: Path, environ: Mapping[str, str], parent: Parent) -> int:
     return 0
 
 
-def reload(receiver: Receiver, config: Path, environ: Mapping[str, str], parent: Parent) -> None:
+def reload(receiver: Receiver, config: Path, environ: Mapping[str, str], *, parent: Parent) -> None:
     """Swap in a new configuration, or keep the old one and say why."""
     try:
         receiver.use(load(config, environ=environ))
@@ -199,7 +202,7 @@ def _required(parent: Parent, name: str) -> socket.socket:
 def main() -> int:
     """Run the receiver that the supervisor starts: ``--config FILE``."""
     parent = Parent.from_environment()
-    logs.set_up()
+    logs.set_up(journal=is_journal(os.environ))
     config = Path(sys.argv[sys.argv.index("--config") + 1])
     try:
         return run_loop(run(config, os.environ, parent))
@@ -216,7 +219,7 @@ def main() -> int:
 
 def run_loop(main_task: Coroutine[Any, Any, int]) -> int:
     """Run a process's main coroutine on the fastest loop there is."""
-    import uvloop
+    import uvloop  # noqa: PLC0415  not on every platform
 
     return uvloop.run(main_task)
 

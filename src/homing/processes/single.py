@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from homing import log as logs
 from homing.adapters.sqlite.engine import StoreFailed
+from homing.adapters.systemd import is_journal
 from homing.config import Loaded, load
 from homing.core.errors import HomingError
 from homing.log import log
@@ -54,7 +55,7 @@ class Single:
         await self.receiver.serve(public)
         assembly = await assemble(self._loaded, self._environ, on_fatal=self._on_fatal)
         self.worker = Worker(assembly, channel=self._ends[1], parent=self._parent)
-        self.acts = Acts(self.worker, self._config, self._environ, self._parent)
+        self.acts = Acts(self.worker, self._config, self._environ, parent=self._parent)
         self.acts.reload_here = self.reload
         store = self._loaded.store_path
         self._control = await listen(control_path(store), self.acts.table())
@@ -100,7 +101,7 @@ class Single:
 
 def run_single(config: Path, environ: Mapping[str, str]) -> int:
     """Serve until told to stop; returns the exit code."""
-    logs.set_up()
+    logs.set_up(journal=is_journal(environ))
     return run_loop(_run(config, environ))
 
 

@@ -18,6 +18,7 @@ from homing import log as logs
 from homing.adapters.sqlite.engine import StoreCorrupt, StoreFailed
 from homing.adapters.sqlite.migrate import NewerSchema
 from homing.adapters.sqlite.state import StoreBusy
+from homing.adapters.systemd import is_journal
 from homing.config import ConfigError, MissingSecret, load
 from homing.core.errors import HomingError
 from homing.log import log
@@ -178,7 +179,7 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    acts = Acts(worker, config, environ, parent)
+    acts = Acts(worker, config, environ, parent=parent)
     control = await listen(control_path(worker.assembly.loaded.store_path), acts.table())
     admin = await admin_runner(
         Admin(worker, environ), worker.assembly.loaded.settings, _socket(parent)
@@ -226,7 +227,7 @@ async def _tick_while_starting(parent: Parent) -> None:
 def main() -> int:
     """Run the worker that the supervisor starts: ``--config FILE``."""
     parent = Parent.from_environment()
-    logs.set_up()
+    logs.set_up(journal=is_journal(os.environ))
     config = Path(sys.argv[sys.argv.index("--config") + 1])
     try:
         return run_loop(run(config, os.environ, parent))

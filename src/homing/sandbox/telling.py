@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from homing.emulators.newest import Newest
     from homing.sandbox.town import Town
 
 Say = Callable[[str, str, str], None]
@@ -23,7 +25,7 @@ async def tell_mail(town: Town, say: Say) -> None:
     seen = 0
     while True:
         accepted = town.sendgrid.accepted
-        await town.sendgrid.until(lambda: accepted.total > seen, 86_400)
+        await town.sendgrid.until(partial(_is_longer, accepted, seen), 86_400)
         for mail in list(accepted)[-(accepted.total - seen) :]:
             args = mail.custom_args
             say("email out", args.get("homing_user", "?"), args.get("homing_rule", "?"))
@@ -35,10 +37,14 @@ async def tell_home(town: Town, say: Say) -> None:
     seen = 0
     while True:
         received = town.segment.received
-        await town.segment.until(lambda: received.total > seen, 86_400)
+        await town.segment.until(partial(_is_longer, received, seen), 86_400)
         for call in list(received)[-(received.total - seen) :]:
             say("home", str(call.get("userId") or call.get("anonymousId")), _what(call))
         seen = received.total
+
+
+def _is_longer(rows: Newest[Any], seen: int) -> bool:
+    return rows.total > seen
 
 
 def _what(call: Mapping[str, Any]) -> str:
@@ -51,7 +57,7 @@ async def quiet(town: Town, *, timeout_s: float) -> bool:
     """Wait until nothing is under way any more; False if that takes too long."""
     try:
         async with asyncio.timeout(timeout_s):
-            while not await _is_quiet(town):
+            while not await _is_quiet(town):  # noqa: ASYNC110  asked of three programs at once
                 await asyncio.sleep(0.1)
     except TimeoutError:
         return False

@@ -34,8 +34,8 @@ TEMPLATES: Final = (
         "order-confirmation",
         "Your order {{{order_id}}}",
         _PAGE.format(
-            "<h1>Thank you, {{name}}</h1><ul>{{#each items}}<li>{{this.quantity}} × {{this.name}}"
-            "</li>{{/each}}</ul><p>Total: {{total}}</p>"
+            "<h1>Thank you, {{name}}</h1><ul>{{#each items}}<li>{{this.quantity}} &times; "
+            "{{this.name}}</li>{{/each}}</ul><p>Total: {{total}}</p>"
             '<p><a href="https://acme.example/orders/{{order_id}}">Follow your order</a></p>'
         ),
     ),

@@ -11,7 +11,7 @@ from homing.core.ledger import SendSignal, SendState
 from homing.core.plans import EmailClass, OnUnknown
 from homing.log import DESTINATION_PAUSED, DESTINATION_RESUMED, log
 from homing.ports import Pause
-from homing.stages import deliver
+from homing.stages import moves
 from homing.stages.reserve import lane_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
         msg = f"send {row.key} is {state}: only unknown and parked sends can be resolved"
         raise NotPossible(msg)
     if word == "sent":
-        deliver.move(tx, row, ledger.after(state, SendSignal.PROVE))
+        moves.move(tx, row, ledger.after(state, SendSignal.PROVE))
         row.reason, row.lane, row.head, row.unknown_due = None, None, 0, None
         row.accepted_at = row.accepted_at or now_ms
         tx.sends.save(row)
@@ -78,7 +78,7 @@ def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
     lane = lane_of(row.person, EmailClass(row.kind))
     if word == "resend":
         _prolong(row, plans, now_ms)
-    deliver.resolve(tx, row, OnUnknown(word), now=now_ms, lane=lane)
+    moves.resolve(tx, row, OnUnknown(word), now=now_ms, lane=lane)
     return row.state
 
 
@@ -93,7 +93,7 @@ def retry_send(tx: Tx, key: str, *, plans: Plans, now_ms: int) -> str:
     if SendSignal.RESEND not in ledger.TRANSITIONS[SendState(row.state)]:
         msg = f"send {row.key} is {row.state}: it cannot be sent again"
         raise NotPossible(msg)
-    deliver.move(tx, row, SendState.RETRY)
+    moves.move(tx, row, SendState.RETRY)
     row.due_at, row.reason, row.unknown_due = now_ms, None, None
     _prolong(row, plans, now_ms)
     tx.sends.rejoin(row, lane=lane_of(row.person, EmailClass(row.kind)))

@@ -12,13 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-import orjson
-
 from homing.core import breaker as breakers
-from homing.core import gate, ledger, mail, suppression
+from homing.core import gate, ledger, mail
 from homing.core.backoff import next_delay_s
 from homing.core.digests import message_trace
-from homing.core.effects import ClaimedSend, SendFlag, SendRow
+from homing.core.effects import ClaimedSend, SendRow
 from homing.core.errors import HomingError, Unavailable
 from homing.core.ledger import SendSignal, SendState
 from homing.core.outcomes import (
@@ -31,20 +29,18 @@ from homing.core.outcomes import (
     Unknown,
     outcome_of,
 )
-from homing.core.plans import Address, Email, EmailClass, OnUnknown, Plans
+from homing.core.plans import Plans
 from homing.log import (
     BREAKER_TURNED,
     DESTINATION_PAUSED,
     DESTINATION_RESUMED,
     SEND_ACCEPTED,
-    SEND_EXPIRED,
-    SEND_LOST,
     SEND_POSTPONED,
     SEND_REJECTED,
-    SEND_SKIPPED,
     log,
 )
 from homing.ports import Attempt, Pause
+from homing.stages import compose, moves
 
 if TYPE_CHECKING:
     from homing.core.outcomes import Answer
@@ -114,6 +110,7 @@ class Deliverer:
     _recording: asyncio.Task[None] | None = None
     _paused: bool = False
     _probe_paused_at: int = 0
+    _probe: int | None = None  # the one send let through while paused
     _broken: BaseException | None = None
 
     async def deliver_batch(self) -> int:
@@ -186,7 +183,7 @@ class Deliverer:
             if one is not None:
                 claimed.append(one)
         if self._paused and claimed:
-            self._probe_paused_at = now
+            self._probe, self._probe_paused_at = claimed[0].row.id, now
         self.rate.take(len(claimed))
         self.next_due_ms = tx.sends.next_due()
         return claimed
@@ -196,13 +193,13 @@ class Deliverer:
     ) -> ClaimedSend | None:
         email = self.post.plans.emails.get(row.email)
         if email is None:
-            refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
+            moves.refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
             return None
         records = {} if row.address is None else tx.suppressions.of(row.address)
         asked = gate.Asked(email, row.address, records, now, row.expires_at)
         refusal = gate.refusal_of(asked)
         if refusal is not None:
-            refuse(tx, row, refusal)
+            moves.refuse(tx, row, refusal)
             return None
         if f"email/{row.email}" in pauses:
             # its lane is free meanwhile; `resume` puts it back
@@ -211,11 +208,9 @@ class Deliverer:
             tx.sends.save(row)
             return None
         tx.sends.intend(row.id, now=now)
-        move(tx, row, SendState.IN_FLIGHT)
+        moves.move(tx, row, SendState.IN_FLIGHT)
         row.attempt += 1
-        bypass = suppression.needs_bypass(email.kind, email.group, records)
-        leave = suppression.must_leave_group(email.kind, email.group, records)
-        return ClaimedSend(row, tx.sends.data(row.id), bypass=bypass, leave_group=leave)
+        return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
 
     async def _fly(self, claimed: ClaimedSend) -> None:
         try:
@@ -235,19 +230,7 @@ class Deliverer:
             rendered = await self.renderer.email(email, claimed.data)
         if self.capture:
             return Delivered(f"captured-{row.key}")
-        letter = mail.Letter(
-            to=Address(row.address or ""),
-            args=mail.args_of(
-                send=row.key, user=row.user or None, rule=row.rule, step=row.step or None,
-                variant=row.variant, version=row.version,
-            ),
-            data=orjson.Fragment(claimed.data) if claimed.data != b"{}" else {},
-            template=row.template,
-            rendered=rendered,
-            bypass_unsubscribes=claimed.bypass,
-            leave_group=claimed.leave_group,
-        )  # fmt: skip
-        body = mail.body_of(mail.message_of(self.post.heads[row.email], letter))
+        body = compose.body_of(self.post.heads[row.email], claimed, rendered)
         answer: Answer = await self.api.call("POST", MAIL_PATH, body)
         self.rate.heed(answer)
         return outcome_of(answer, now_ms=self.clock.now_ms())
@@ -282,20 +265,22 @@ class Deliverer:
             self._settle_one(tx, back.claimed.row, back.outcome, now=now)
 
     def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
-        if self._paused and not isinstance(outcome, Paused | RetryLater):
+        if flown.id == self._probe and isinstance(outcome, Delivered | Rejected):
             self._end_pause(tx)
         if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now=now):
             return
         row = tx.sends.get(flown.id)
-        if row is None:  # erased meanwhile
-            return
+        if row is not None:  # else it was erased meanwhile
+            self._move_on(tx, row, outcome, now=now)
+
+    def _move_on(self, tx: Tx, row: SendRow, outcome: Outcome, *, now: int) -> None:
         match outcome:
             case Delivered(message_id=message_id):
-                accepted(tx, row, message_id, now=now, silent_ms=self._silent_ms())
+                moves.accepted(tx, row, message_id, now=now, silent_ms=self._silent_ms())
             case RetryLater():
                 self._postpone(tx, row, outcome, now=now)
             case Rejected(reason=reason):
-                end(tx, row, SendSignal.REJECT, reason=reason, now=now)
+                moves.end(tx, row, SendSignal.REJECT, reason=reason, now=now)
                 log.warning(SEND_REJECTED, send=row.key, rule=row.rule, reason=reason)
             case Unknown(reason=reason):
                 self._lose(tx, row, reason, now=now)
@@ -306,7 +291,7 @@ class Deliverer:
 
     def _end_pause(self, tx: Tx) -> None:
         """A probe got through: whatever was wrong with the key or the account is mended."""
-        self._paused = False
+        self._paused, self._probe = False, None
         tx.books.resume("mail")
         tx.books.clear_alert("paused", "mail")
         log.info(DESTINATION_RESUMED, destination="mail")
@@ -318,7 +303,7 @@ class Deliverer:
             silent_due=now + self._silent_ms() if not self.capture else None,
         )  # fmt: skip
         if taken:
-            move(tx, flown, SendState.ACCEPTED, was=SendState.IN_FLIGHT)
+            moves.move(tx, flown, SendState.ACCEPTED, was=SendState.IN_FLIGHT)
             if outcome.message_id:
                 tx.sends.add_trace(message_trace(outcome.message_id), flown.id)
             log.debug(SEND_ACCEPTED, send=flown.key, rule=flown.rule)
@@ -345,7 +330,7 @@ class Deliverer:
             delay = next_delay_s(row.attempt, self.clock.chance())
             row.due_at = now + int(delay * 1000)
         row.reason = outcome.reason
-        move(tx, row, state)
+        moves.move(tx, row, state)
         tx.sends.save(row)
         log.info(SEND_POSTPONED, send=row.key, attempt=row.attempt, reason=outcome.reason)
 
@@ -353,7 +338,7 @@ class Deliverer:
         state = ledger.after(SendState(row.state), SendSignal.LOSE)
         if state is not SendState.UNKNOWN:
             return
-        lose(tx, row, reason, now=now, healthy_ms=self.health.healthy_ms(),
+        moves.lose(tx, row, reason, now=now, healthy_ms=self.health.healthy_ms(),
              wait_ms=int(self.post.plans.unknown_after_s * 1000))  # fmt: skip
 
     def _pause(self, tx: Tx, row: SendRow, outcome: Paused, *, now: int) -> None:
@@ -365,7 +350,7 @@ class Deliverer:
         name = "mail" if outcome.scope is Scope.DESTINATION else f"email/{row.email}"
         if name != "mail":
             row.lane, row.head = None, 0
-        move(tx, row, state)
+        moves.move(tx, row, state)
         tx.sends.save(row)
         tx.books.pause(name, Pause(now, outcome.reason, "homing"))
         tx.books.alert("paused", name, outcome.reason, at=now)
@@ -378,84 +363,3 @@ class Deliverer:
         self._probe_paused_at = 0
         self.breaker = breakers.Breaker()
         self.wake.set()
-
-
-def move(tx: Tx, row: SendRow, state: str, *, was: str | None = None) -> None:
-    """Count a send from one state into another, and set it on the row."""
-    tx.books.count(f"sends:{was or row.state}", -1)
-    tx.books.count(f"sends:{state}")
-    row.state = state
-
-
-def refuse(tx: Tx, row: SendRow, refusal: gate.Refusal) -> None:
-    """End a send that the gate does not let leave; its lane goes on."""
-    move(tx, row, refusal.state)
-    row.reason, row.lane, row.head = refusal.reason, None, 0
-    tx.sends.save(row)
-    expired = refusal.state == SendState.EXPIRED
-    log.info(SEND_EXPIRED if expired else SEND_SKIPPED, send=row.key, reason=refusal.reason)
-
-
-def end(tx: Tx, row: SendRow, signal: SendSignal, *, reason: str, now: int) -> None:
-    """End a send by a signal of its table; its lane goes on."""
-    state = ledger.after(SendState(row.state), signal)
-    tx.sends.add_attempt(row.id, Attempt(row.attempt, now, signal.value, reason))
-    if state == row.state:
-        return
-    move(tx, row, state)
-    row.reason, row.lane, row.head, row.unknown_due = reason, None, 0, None
-    tx.sends.save(row)
-
-
-def accepted(tx: Tx, row: SendRow, message_id: str, *, now: int, silent_ms: int) -> None:
-    """It was taken, whatever we thought meanwhile."""
-    state = ledger.after(SendState(row.state), SendSignal.ACCEPT)
-    move(tx, row, state)
-    row.reason, row.lane, row.head, row.unknown_due = None, None, 0, None
-    row.accepted_at = row.accepted_at or now
-    row.message_id = row.message_id or message_id or None
-    row.silent_due = None if row.last_event_at else now + silent_ms
-    tx.sends.save(row)
-    if message_id:
-        tx.sends.add_trace(message_trace(message_id), row.id)
-
-
-def lose(tx: Tx, row: SendRow, reason: str, *, now: int, healthy_ms: int, wait_ms: int) -> None:
-    """Nobody knows: wait for evidence, on the clock that runs while evidence can arrive."""
-    tx.sends.add_attempt(row.id, Attempt(row.attempt, now, "unknown", reason))
-    move(tx, row, SendState.UNKNOWN)
-    row.reason, row.unknown_due = reason, healthy_ms + wait_ms
-    tx.sends.save(row)
-    tx.books.count("unknown:total")
-    log.warning(SEND_LOST, send=row.key, rule=row.rule, reason=reason)
-
-
-def resolve(tx: Tx, row: SendRow, policy: OnUnknown, *, now: int, lane: int) -> None:
-    """End the wait for evidence of an unknown send by policy, or by a person's word."""
-    match policy:
-        case OnUnknown.RESEND:
-            move(tx, row, ledger.after(SendState(row.state), SendSignal.RESEND))
-            row.due_at, row.unknown_due = now, None
-            row.flags |= SendFlag.RESENT
-            tx.books.count("unknown:resent")
-            if row.lane is None:
-                tx.sends.rejoin(row, lane=lane)
-            else:
-                tx.sends.save(row)
-        case OnUnknown.PARK:
-            move(tx, row, ledger.after(SendState(row.state), SendSignal.PARK))
-            row.lane, row.head, row.unknown_due = None, 0, None
-            tx.books.count("unknown:parked")
-            tx.sends.save(row)
-        case OnUnknown.DROP:
-            move(tx, row, ledger.after(SendState(row.state), SendSignal.DROP))
-            row.lane, row.head, row.unknown_due = None, 0, None
-            tx.books.count("unknown:dropped")
-            tx.sends.save(row)
-        case _:
-            assert_never(policy)
-
-
-def is_transactional(email: Email) -> bool:
-    """Whether an email is sent because the person asked for it."""
-    return email.kind is EmailClass.TRANSACTIONAL

@@ -10,7 +10,7 @@ from homing.core import people
 from homing.core.digests import address_trace
 from homing.core.people import Identity, IdKind
 from homing.log import PERSON_ERASED, log
-from homing.stages import deliver
+from homing.stages import moves
 from homing.stages.identity import Known
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _strike_sends(tx: Tx, addresses: set[str], person: Person, *, now_ms: int) -
                 open_sends.setdefault(row.id, row)
     for row in open_sends.values():
         if row.state in SEND_STATES_THAT_STOP:
-            deliver.move(tx, row, "skipped")
+            moves.move(tx, row, "skipped")
             row.reason, row.lane, row.head, row.unknown_due = "erased", None, 0, None
             tx.sends.save(row)
         tx.sends.erase(row.id)

@@ -46,7 +46,7 @@ class Position:
 class Evaluator:
     """The stage; what is done with one event is the *taker*'s."""
 
-    def __init__(self, store: Store, reader: LogReader, clock: Clock, taker: Taker) -> None:
+    def __init__(self, store: Store, reader: LogReader, clock: Clock, *, taker: Taker) -> None:
         self._store = store
         self._reader = reader
         self._clock = clock

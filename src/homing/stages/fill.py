@@ -80,11 +80,10 @@ class Filler:
             return
         before = person
         for key, did in matching.items():
-            if did.condition is None or did.condition.holds(
-                self._data(row), PersonFacts(person, row.at)
-            ):
-                if row.at not in person.did.get(key, ()):
-                    person = people.with_did(person, key, row.at, keep=did.at_least)
+            facts = PersonFacts(person, row.at)
+            holds = did.condition is None or did.condition.holds(self._data(row), facts)
+            if holds and row.at not in person.did.get(key, ()):
+                person = people.with_did(person, key, row.at, keep=did.at_least)
         if person is not before:
             tx.people.save(person)
 

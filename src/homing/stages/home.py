@@ -7,20 +7,20 @@ Runs inside the evaluating transaction of the event.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from homing.core import bots, ledger, suppression, writeback
-from homing.core.digests import address_trace, digest8, message_trace, smtp_trace
+from homing.core.digests import address_trace, message_trace, smtp_trace
 from homing.core.effects import Dest, NewEffect, SendFlag, send_number
 from homing.core.ledger import SendSignal, SendState
 from homing.core.plans import Plans, Writeback
 from homing.core.sendgrid import KNOWN_TYPES
 from homing.core.wire import json_bytes
 from homing.log import SEND_RESOLVED, log
-from homing.stages import deliver
-from homing.stages.reserve import settle
+from homing.stages import moves
+from homing.stages.opt import settle
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
@@ -36,7 +36,7 @@ MAX_TRACED = 8
 
 @dataclass(frozen=True, slots=True)
 class Correlated:
-    """The send an event belongs to, and by what it was found: send, smtp-id, message-id, address."""
+    """The send an event belongs to; found by "send", "smtp-id", "message-id" or "address"."""
 
     send: SendRow | None
     how: str = ""
@@ -148,24 +148,42 @@ def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] 
         The event in the shape of the track call it is (or would be) written as, for routes and
         journeys; None when it belongs to nobody.
     """
-    event, plans = heard.event, heard.plans
-    suspected = _suspected(event, heard.correlated.send, surroundings)
+    suspected = _suspected(heard.event, heard.correlated.send, surroundings)
     _advance(tx, heard)
-    groups = {number: name for name, number in plans.groups.items()}
+    calls = calls_of(tx, heard, suspected_bot=suspected)
+    take_suppressions(tx, heard.event, heard.plans)
+    _write_home(tx, heard, calls)
+    return track_in(calls)
+
+
+def calls_of(tx: Tx, heard: Heard, *, suspected_bot: bool) -> tuple[Mapping[str, Any], ...]:
+    """The calls an event is (or would be) written home as; writes nothing."""
+    event, plans = heard.event, heard.plans
     records = tx.suppressions.of(event.email) if event.email else {}
-    calls = writeback.calls_of(
+    return writeback.calls_of(
         event,
         send=_facts(tx, heard),
         person=_person(heard.person, records),
         plan=_saying_all(plans.writeback),
-        groups=groups,
-        suspected_bot=suspected,
+        groups=_group_names(plans),
+        suspected_bot=suspected_bot,
     )
-    for change in suppression.changes_of(event, groups):
+
+
+def track_in(calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The track call among an event's calls: what routes and journeys see of it."""
+    return next((dict(call) for call in calls if call["type"] == "track"), None)
+
+
+def take_suppressions(tx: Tx, event: EmailEvent, plans: Plans) -> None:
+    """Write what an event says about who may be mailed."""
+    for change in suppression.changes_of(event, _group_names(plans)):
         if settle(tx, event.email, change):
             tx.books.count(f"suppressions:{'added' if change.suppressed else 'lifted'}")
-    _write_home(tx, heard, calls)
-    return next((dict(call) for call in calls if call["type"] == "track"), None)
+
+
+def _group_names(plans: Plans) -> dict[int, str]:
+    return {number: name for name, number in plans.groups.items()}
 
 
 def _suspected(event: EmailEvent, send: SendRow | None, surroundings: Surroundings) -> bool:
@@ -181,6 +199,17 @@ def _advance(tx: Tx, heard: Heard) -> None:
         return
     if heard.correlated.how == "send":
         _prove(tx, row, heard)
+    if event.email and event.email != (row.address or event.email).lower():
+        tx.sends.save(row)
+        return  # of a copy: it says that the send was taken, nothing of its recipient
+    _hear_of(tx, row, event)
+    tx.sends.save(row)
+    if event.smtp_id and not event.smtp_id.strip("<>").startswith(row.message_id or "\0"):
+        tx.sends.add_trace(smtp_trace(event.smtp_id), row.id)
+
+
+def _hear_of(tx: Tx, row: SendRow, event: EmailEvent) -> None:
+    """Set on a row what an event of its recipient says."""
     was = None if row.mail is None else ledger.EventState(row.mail)
     row.mail = ledger.join(was, ledger.state_of(event))
     row.last_event_at = max(row.last_event_at or 0, event.at_ms)
@@ -190,13 +219,10 @@ def _advance(tx: Tx, heard: Heard) -> None:
         tx.books.count("sends_silent", -1)
     if event.type == "delivered":
         row.delivered_at = min(row.delivered_at or event.at_ms, event.at_ms)
-    if event.type == "open" and not event.machine_open:
-        row.flags |= SendFlag.OPENED
-    if event.type == "click":
-        row.flags |= SendFlag.CLICKED | SendFlag.OPENED
-    tx.sends.save(row)
-    if event.smtp_id and not event.smtp_id.strip("<>").startswith(row.message_id or "\0"):
-        tx.sends.add_trace(smtp_trace(event.smtp_id), row.id)
+    row.flags |= _FLAGS.get(event.type if not event.machine_open else "", SendFlag(0))
+
+
+_FLAGS = {"open": SendFlag.OPENED, "click": SendFlag.CLICKED | SendFlag.OPENED}
 
 
 def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
@@ -208,7 +234,7 @@ def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
     if state in (SendState.UNKNOWN, SendState.PARKED, SendState.DROPPED):
         tx.books.count("unknown:proved")
         log.info(SEND_RESOLVED, send=row.key, by="evidence", type=heard.event.type)
-    deliver.move(tx, row, after)
+    moves.move(tx, row, after)
     row.accepted_at = row.accepted_at or heard.now_ms
     row.lane, row.head, row.unknown_due, row.reason = None, 0, None, None
 
@@ -249,24 +275,22 @@ def _saying_all(plan: Writeback) -> Writeback:
 
 
 def _write_home(tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...]) -> None:
-    lane = (
-        heard.person.id if heard.person is not None else -abs(digest8(heard.event.email.encode()))
-    )
+    lane = -1 if heard.person is None else heard.person.id
     written = writeback.is_written(heard.event, heard.plans.writeback)
     for call in calls:
         if call["type"] == "track" and not written:
             continue
         tx.effects.add(
             NewEffect(
-                Dest.SEGMENT,
-                str(call["type"]),
-                lane,
-                json_bytes(call),
-                heard.number,
-                None,
-                None if heard.person is None else heard.person.id,
-                heard.now_ms,
-                heard.now_ms,
-            )  # fmt: skip
+                dest=Dest.SEGMENT,
+                kind=str(call["type"]),
+                lane=lane,
+                payload=json_bytes(call),
+                event=heard.number,
+                rule=None,
+                person=None if heard.person is None else heard.person.id,
+                made_at=heard.now_ms,
+                due_at=heard.now_ms,
+            )
         )
         tx.books.count("effects:segment:ready")

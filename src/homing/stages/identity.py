@@ -68,7 +68,7 @@ def person_of(tx: Tx, known: Known, data: Mapping[str, Any]) -> Person | None:
     if not names:
         return None
     if data.get("type") == "alias":
-        return _aliased(tx, known, data, names)
+        return _aliased(tx, known, data, names=names)
     if data.get("type") == "identify" and len(names) > 1:
         return _linked(tx, known, names)
     return _found_or_made(tx, known, names[:1])
@@ -96,12 +96,12 @@ def _linked(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
             # who was anonymous, or an address, until now gets a name; somebody else's does not
             person = other if other is not None and other.user_id is None else None
         elif other is not None and other.id != person.id and _is_nobody_else(other, name):
-            person = _merged(tx, known, person, other)
+            person = _merged(tx, known, winner=person, loser=other)
     if person is None:
         person = tx.people.add(names[:1])
     after = people.with_identities(person, names)
     for name in names:
-        if _may_lead(tx, known, name, after):
+        if _may_lead(tx, known, name, person=after):
             tx.people.link(name, after.id)
             known.keep(after, (name,))
     if after != person:
@@ -121,7 +121,7 @@ def _is_nobody_else(other: Person, name: Identity) -> bool:
     return other.user_id is None
 
 
-def _may_lead(tx: Tx, known: Known, name: Identity, person: Person) -> bool:
+def _may_lead(tx: Tx, known: Known, name: Identity, *, person: Person) -> bool:
     other = known.find(tx, name)
     if other is None:
         return True
@@ -129,7 +129,7 @@ def _may_lead(tx: Tx, known: Known, name: Identity, person: Person) -> bool:
     return other.id != person.id and name.kind is IdKind.ANONYMOUS
 
 
-def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], names: Sequence[Identity]) -> Person:
+def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[Identity]) -> Person:
     winner = _found_or_made(tx, known, names[:1])
     previous = data.get("previousId")
     if not isinstance(previous, str) or not previous:
@@ -138,7 +138,7 @@ def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], names: Sequence[Iden
         value = previous.lower() if kind is IdKind.EMAIL else previous
         loser = known.find(tx, Identity(kind, value))
         if loser is not None and loser.id != winner.id:
-            return _merged(tx, known, winner, loser)
+            return _merged(tx, known, winner=winner, loser=loser)
         if loser is not None:
             return winner
     before = Identity(IdKind.ANONYMOUS, previous)
@@ -147,7 +147,7 @@ def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], names: Sequence[Iden
     return winner
 
 
-def _merged(tx: Tx, known: Known, winner: Person, loser: Person) -> Person:
+def _merged(tx: Tx, known: Known, *, winner: Person, loser: Person) -> Person:
     merged = people.merge(winner, loser)
     tx.people.merge(loser.id, merged)
     known.forget()

@@ -77,7 +77,7 @@ class Reception:
         """The doors of each kind."""
         return {"segment": self.sources, "sendgrid": self.webhooks}
 
-    async def take(self, kind: str, name: str, body: bytes, headers: Headers) -> Reply:
+    async def take(self, kind: str, name: str, body: bytes, *, headers: Headers) -> Reply:
         """
         Take in a post by one of Segment's webhook products, or by SendGrid's Event Webhook.
 

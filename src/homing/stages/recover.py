@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from homing.log import STORE_RECOVERED, log
-from homing.stages import deliver
+from homing.stages import moves
 
 if TYPE_CHECKING:
     from homing.ports import Tx
@@ -26,10 +26,10 @@ def recover(tx: Tx, health: Health, *, now_ms: int, wait_ms: int, captured: bool
     open_intents = tx.sends.in_flight()
     for row in open_intents:
         if captured:
-            deliver.move(tx, row, "retry")
+            moves.move(tx, row, "retry")
             tx.sends.save(row)
         else:
-            deliver.lose(
+            moves.lose(
                 tx, row, "the daemon stopped while it was under way",
                 now=now_ms, healthy_ms=health.healthy_ms(), wait_ms=wait_ms,
             )  # fmt: skip

@@ -1,17 +1,16 @@
-"""Wishes become rows, in the transaction of the event that caused them."""
+"""Wishes become rows, in the transaction of the event that caused them; sends above all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from homing.core import gate, mail_limits, segment_calls, suppression, writeback
+from homing.core import gate, mail_limits
 from homing.core.decide import address_of, root_of, template_data
 from homing.core.digests import address_trace
 from homing.core.effects import (
-    Dest,
-    NewEffect,
+    CannotDo,
     NewSend,
     NotRun,
     SendFlag,
@@ -23,23 +22,15 @@ from homing.core.effects import (
 )
 from homing.core.errors import HomingError
 from homing.core.events import iso_time
-from homing.core.plans import Email, EmailClass, Plans
+from homing.core.plans import Email, EmailClass
 from homing.core.wire import json_bytes
+from homing.stages import calls, opt
 
 if TYPE_CHECKING:
-    from homing.core.events import Happened
-    from homing.core.people import Person
     from homing.ports import Tx
+    from homing.stages.cause import Cause
 
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why rows are made: the event, its person after it, the plans, the moment."""
-
-    event: Happened
-    person: Person
-    plans: Plans
-    now_ms: int
+NO_FLAGS = SendFlag(0)
 
 
 def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]) -> None:
@@ -47,7 +38,7 @@ def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[
     Write what a wish asks for.
 
     Args:
-        number: Which of its event's wishes it is: part of a written-back call's id.
+        number: Which of its event's wishes it is.
 
         mint: Gives the random tag of a send.
     """
@@ -55,14 +46,16 @@ def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[
         case WantSend():
             reserve_send(tx, wish, cause, tag=mint())
         case WantCall():
-            _call(tx, wish, cause, number)
+            calls.write_call(tx, wish, cause, number=number)
         case WantSuppression():
-            _suppress(tx, wish, cause)
+            opt.change(tx, wish, cause)
         case NotRun():
             tx.books.count(f"not_run:{wish.action}")
-            tx.books.alert(
-                "not_run", wish.rule, f"{wish.action} is not run by this version", at=cause.now_ms
-            )
+            text = f"{wish.action} is not run by this version"
+            tx.books.alert("not_run", wish.rule, text, at=cause.now_ms)
+        case CannotDo():
+            tx.books.count("actions:failed")
+            tx.books.alert("action_failed", wish.rule, wish.reason, at=cause.now_ms)
 
 
 def lane_of(person: int, kind: EmailClass) -> int:
@@ -71,7 +64,7 @@ def lane_of(person: int, kind: EmailClass) -> int:
 
 
 def reserve_send(
-    tx: Tx, want: WantSend, cause: Cause, *, tag: int, flags: SendFlag = SendFlag(0)
+    tx: Tx, want: WantSend, cause: Cause, *, tag: int, flags: SendFlag = NO_FLAGS
 ) -> int | None:
     """
     Reserve a send, or record why there is none; its number, None if it was reserved before.
@@ -80,8 +73,9 @@ def reserve_send(
     """
     email = cause.plans.emails[want.email]
     number = tx.sends.next_id()
-    send = _drafted(tx, want, cause, email, number, tag, flags)
-    lane = lane_of(cause.person.id, email.kind) if send.state == "reserved" else None
+    draft = _drafted(tx, want, cause, email=email, key=send_key(number, tag))
+    send = _row(want, cause, draft, email=email, number=number, tag=tag, flags=flags)
+    lane = lane_of(cause.person.id, email.kind) if draft.refusal is None else None
     if not tx.sends.reserve(send, lane=lane):
         return None
     if send.address is not None:
@@ -90,14 +84,57 @@ def reserve_send(
     return number
 
 
-def _drafted(  # noqa: PLR0913, PLR0917  a row has many columns
-    tx: Tx, want: WantSend, cause: Cause, email: Email, number: int, tag: int, flags: SendFlag
-) -> NewSend:
-    address, data, refusal = _filled(want, cause, email, send_key(number, tag))
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What a send is made of, resolved; and the reason if it may not leave."""
+
+    address: str | None
+    data: bytes
+    expires_at: int
+    refusal: gate.Refusal | None
+
+
+def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) -> _Draft:
+    """Resolve address and data, and ask: would SendGrid take it, does the gate let it leave?"""
     expires_at = cause.now_ms + int(email.deliver_within_s * 1000)
+    facts: dict[str, object] = {"id": key, "time": iso_time(cause.now_ms)}
+    root = root_of(cause.event, cause.person, send=facts)
+    address: str | None = None
+    try:
+        address = address_of(want, root, cause.person, email_to=email.to)
+        data = template_data(want, root, email_data=email.data)
+        encoded = json_bytes(data)
+        refusal = _limits(address, data, len(encoded))
+    except HomingError as error:
+        reason = f"bad_data: {error}"[:500]
+        return _Draft(address, b"{}", expires_at, gate.Refusal("skipped", reason))
     if refusal is None:
         records = {} if address is None else tx.suppressions.of(address)
-        refusal = gate.refusal_of(gate.Asked(email, address, records, cause.now_ms, expires_at))
+        asked = gate.Asked(email, address, records, cause.now_ms, expires_at)
+        refusal = gate.refusal_of(asked)
+    return _Draft(address, encoded, expires_at, refusal)
+
+
+def _limits(address: str | None, data: Mapping[str, object], size: int) -> gate.Refusal | None:
+    if address is None:
+        return None  # the gate says so
+    personalization: dict[str, object] = {"to": [{"email": address}]}
+    if data:
+        personalization["dynamic_template_data"] = data
+    reason = mail_limits.send_refusal_of({"personalizations": [personalization]}, size_bytes=size)
+    return None if reason is None else gate.Refusal("skipped", f"bad_send: {reason}")
+
+
+def _row(  # noqa: PLR0913  a row has many columns
+    want: WantSend,
+    cause: Cause,
+    draft: _Draft,
+    *,
+    email: Email,
+    number: int,
+    tag: int,
+    flags: SendFlag,
+) -> NewSend:
     return NewSend(
         id=number,
         tag=tag,
@@ -112,139 +149,13 @@ def _drafted(  # noqa: PLR0913, PLR0917  a row has many columns
         email=email.name,
         kind=email.kind,
         template=want.template,
-        address=address,
+        address=draft.address,
         group_id=email.group_id,
-        state="reserved" if refusal is None else refusal.state,
-        reason=None if refusal is None else refusal.reason,
+        state="reserved" if draft.refusal is None else draft.refusal.state,
+        reason=None if draft.refusal is None else draft.refusal.reason,
         reserved_at=cause.now_ms,
         due_at=cause.now_ms,
-        expires_at=expires_at,
-        data=data,
+        expires_at=draft.expires_at,
+        data=draft.data,
         flags=flags,
     )
-
-
-def _filled(
-    want: WantSend, cause: Cause, email: Email, key: str
-) -> tuple[str | None, bytes, gate.Refusal | None]:
-    """Address and data of a send; what cannot be resolved, or SendGrid would refuse, refuses."""
-    facts: dict[str, Any] = {"id": key, "time": iso_time(cause.now_ms)}
-    root = root_of(cause.event, cause.person, send=facts)
-    address: str | None = None
-    try:
-        address = address_of(want, email.to, root, cause.person)
-        data = template_data(want, email.data, root)
-        encoded = json_bytes(data)
-        reason = _limits(address, data, len(encoded), email)
-    except HomingError as error:
-        return address, b"{}", gate.Refusal("skipped", f"bad_data: {error}"[:500])
-    return address, encoded, None if reason is None else gate.Refusal("skipped", reason)
-
-
-def _limits(address: str | None, data: Any, size: int, email: Email) -> str | None:  # noqa: ANN401
-    if address is None:
-        return None  # the gate says so
-    message = {"personalizations": [{"to": [{"email": address}], **_data(data)}]}
-    reason = mail_limits.send_refusal_of(message, size_bytes=size)
-    return None if reason is None else f"bad_send: {reason}"
-
-
-def _data(data: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {"dynamic_template_data": data} if data else {}
-
-
-def _call(tx: Tx, want: WantCall, cause: Cause, number: int) -> None:
-    if want.call == "audience":
-        return  # the person already knows; telling Segment of it is `[audience.*] to_segment`
-    why = segment_calls.Cause(event_key(cause.event), want.rule, number)
-    who = who_of(cause.person)
-    if want.call == "track":
-        message = segment_calls.track_call(
-            why, who, event=want.name or "", properties=want.fields, at_ms=cause.event.at_ms
-        )
-    else:
-        message = segment_calls.identify_call(why, who, traits=want.fields, at_ms=cause.event.at_ms)
-    add_call(tx, message, cause, rule=want.rule)
-
-
-def event_key(event: Happened) -> str:
-    """What an event is called in the ids of the calls it causes: the same after a restore."""
-    message_id = event.data.get("messageId")
-    return message_id if isinstance(message_id, str) and message_id else str(event.id)
-
-
-def who_of(person: Person) -> segment_calls.Who:
-    """Whose profile a call is for."""
-    return segment_calls.Who(person.user_id, person.anonymous_id, person.email or "")
-
-
-def add_call(tx: Tx, message: Mapping[str, Any], cause: Cause, *, rule: str | None) -> None:
-    """Ask for one message to be written to Segment, in the person's lane."""
-    tx.effects.add(
-        NewEffect(
-            Dest.SEGMENT,
-            str(message["type"]),
-            cause.person.id,
-            json_bytes(message),
-            cause.event.id,
-            rule,
-            cause.person.id,
-            cause.now_ms,
-            cause.now_ms,
-        )  # fmt: skip
-    )
-    tx.books.count("effects:segment:ready")
-
-
-def _suppress(tx: Tx, want: WantSuppression, cause: Cause) -> None:
-    root = cause.event.data
-    address = address_of(WantSend(want.rule, ""), None, root, cause.person)
-    if address is None:
-        tx.books.count("suppressions:no_email")
-        return
-    source = _source_of(want, cause)
-    change = suppression.Suppression(
-        suppression.scope_of(want.scope), want.suppressed, cause.event.at_ms, source, want.rule
-    )
-    if not settle(tx, address, change):
-        return
-    if source is suppression.Source.HOMING and cause.plans.writeback.suppression_to_segment:
-        message = writeback.suppression_call(
-            replace(who_of(cause.person), email=address.lower()), change,
-            records=tx.suppressions.of(address), plan=cause.plans.writeback,
-        )  # fmt: skip
-        add_call(tx, message, cause, rule=want.rule)
-    call = suppression.call_of(change, address, cause.plans.groups)
-    if call is None:
-        return
-    payload = {"method": call.method, "path": call.path, "body": call.body}
-    tx.effects.add(
-        NewEffect(
-            Dest.SUPPRESSIONS,
-            "suppress" if want.suppressed else "unsuppress",
-            cause.person.id,
-            json_bytes(payload),
-            cause.event.id,
-            want.rule,
-            cause.person.id,
-            cause.now_ms,
-            cause.now_ms,
-        )  # fmt: skip
-    )
-    tx.books.count("effects:suppressions:ready")
-
-
-def _source_of(want: WantSuppression, cause: Cause) -> suppression.Source:
-    if not want.rule.startswith("suppression."):
-        return suppression.Source.HOMING
-    return suppression.Source.SENDGRID if cause.event.engagement else suppression.Source.SEGMENT
-
-
-def settle(tx: Tx, address: str, change: suppression.Suppression) -> bool:
-    """Bring an address's records up to date; whether the change changed anything."""
-    record = tx.suppressions.of(address).get(change.scope)
-    kept = suppression.settle(record, change)
-    if kept is None or kept == record:
-        return False
-    tx.suppressions.save(address, kept)
-    return record is None or record.suppressed != kept.suppressed

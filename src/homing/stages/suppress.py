@@ -44,6 +44,7 @@ class Suppress:
     _busy: set[int] = field(default_factory=set)
     _probe_at_ms: int = 0
     _paused: bool = False
+    _probe: int | None = None  # the one call let through while paused
     next_due_ms: int | None = None
 
     async def deliver_batch(self) -> int:
@@ -95,6 +96,7 @@ class Suppress:
                 self.next_due_ms = min(effect.due_at, self.next_due_ms or effect.due_at)
             elif len(claimed) < room:
                 claimed.append(effect)
+        self._probe = claimed[0].id if self._paused and claimed else None
         return claimed
 
     async def _fly(self, effect: Effect) -> None:
@@ -117,13 +119,7 @@ class Suppress:
         now = self.clock.now_ms()
         match outcome:
             case Delivered():
-                tx.effects.done([effect.id])
-                tx.books.count("effects:suppressions:ready", -1)
-                tx.books.count("effects:suppressions:done")
-                if self._paused:
-                    self._paused = False
-                    tx.books.resume(Dest.SUPPRESSIONS)
-                    tx.books.clear_alert("paused", Dest.SUPPRESSIONS)
+                self._done(tx, effect)
             case RetryLater(reason=reason, after_s=after_s, counts=counts):
                 delay = next_delay_s(effect.attempt + 1, self.clock.chance())
                 due = now + int((delay if after_s is None else after_s) * 1000)
@@ -138,10 +134,22 @@ class Suppress:
                     EFFECT_DIED, effect=effect.id, destination="suppressions", reason=reason
                 )
             case Paused(reason=reason):
-                self._paused = True
-                self._probe_at_ms = now + PROBE_PAUSED_MS
-                tx.books.pause(Dest.SUPPRESSIONS, Pause(now, reason, "homing"))
-                tx.books.alert("paused", Dest.SUPPRESSIONS, reason, at=now)
-                log.error(DESTINATION_PAUSED, destination="suppressions", reason=reason)
+                self._pause(tx, reason, now)
             case _:
                 assert_never(outcome)
+
+    def _done(self, tx: Tx, effect: Effect) -> None:
+        tx.effects.done([effect.id])
+        tx.books.count("effects:suppressions:ready", -1)
+        tx.books.count("effects:suppressions:done")
+        if self._paused and effect.id == self._probe:
+            self._paused, self._probe = False, None
+            tx.books.resume(Dest.SUPPRESSIONS)
+            tx.books.clear_alert("paused", Dest.SUPPRESSIONS)
+
+    def _pause(self, tx: Tx, reason: str, now: int) -> None:
+        self._paused = True
+        self._probe_at_ms = now + PROBE_PAUSED_MS
+        tx.books.pause(Dest.SUPPRESSIONS, Pause(now, reason, "homing"))
+        tx.books.alert("paused", Dest.SUPPRESSIONS, reason, at=now)
+        log.error(DESTINATION_PAUSED, destination="suppressions", reason=reason)

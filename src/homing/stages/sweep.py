@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from homing.core.effects import SendFlag
 from homing.core.plans import OnUnknown
 from homing.log import ROWS_PRUNED, SEND_FELL_SILENT, SEND_RESOLVED, log
-from homing.stages import act, deliver
+from homing.stages import act, moves
 from homing.stages.reserve import lane_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Sweeper:
         policy = OnUnknown.PARK if email is None else email.on_unknown
         kind = None if email is None else email.kind
         lane = row.lane if kind is None else lane_of(row.person, kind)
-        deliver.resolve(tx, row, policy, now=now, lane=lane or 0)
+        moves.resolve(tx, row, policy, now=now, lane=lane or 0)
         if policy is OnUnknown.PARK:
             tx.books.alert("parked", row.email, "outcome unknown: `homing resolve`", at=now)
         self.resolved += 1

@@ -18,6 +18,8 @@ from homing.core.splitting import Element
 from homing.log import EVENT_QUARANTINED, log
 from homing.ports import EventRow, Request
 from homing.stages import erase, home, identity, reserve
+from homing.stages.cause import Cause
+from homing.stages.compose import TEST_ARG
 
 if TYPE_CHECKING:
     from homing.core.people import Person
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 CONFLICT = "conflict: this id was taken in before with another body; the first stays"
 ECHO = "echo: our own call came back"
+OF_A_TEST = "of a test: an email sent by `homing send-test`"
 NOBODY = "no userId, anonymousId or address"
 
 
@@ -62,8 +65,7 @@ class Taker:
                 row = self._taken_in(tx, taken, number)
         except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
             self._known.forget()
-            reason = f"could not be evaluated: {type(error).__name__}: {error}"
-            row = _quarantined(_row(taken, number), reason)
+            row = _poison(_row(taken, number), error)
         if row is None:
             tx.books.count("events:duplicates")
             return
@@ -75,12 +77,19 @@ class Taker:
 
     def take_again(self, tx: Tx, taken: Taken, before: EventRow) -> str:
         """Evaluate a kept event again under its own number; the state it has now."""
-        with tx.savepoint():
-            row = self._evaluated(tx, taken, _row(taken, before.id))
+        row = self._evaluated_again(tx, taken, _row(taken, before.id))
         tx.books.count(f"events:{before.state}", -1)
         tx.books.count(f"events:{row.state}")
         tx.events.replace(row)
         return row.state.value
+
+    def _evaluated_again(self, tx: Tx, taken: Taken, row: EventRow) -> EventRow:
+        try:
+            with tx.savepoint():
+                return self._evaluated(tx, taken, row)
+        except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
+            self._known.forget()
+            return _poison(row, error)
 
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
@@ -140,6 +149,9 @@ class Taker:
         row = replace(row, type=event.type, message_id=event.sg_event_id or None, at=event.at_ms)
         if not event.known:
             return _quarantined(row, f"unknown SendGrid event {event.type[:40]!r}")
+        if TEST_ARG in event.homing:
+            home.take_suppressions(tx, event, self.rules.plans)
+            return replace(row, state=EventState.FILTERED, reason=OF_A_TEST)
         correlated = home.correlate(tx, event)
         person = self._whose(tx, event, correlated)
         now = self.clock.now_ms()
@@ -171,7 +183,7 @@ class Taker:
             self._known.keep(decision.person)
         if not decision.wishes:
             return
-        cause = reserve.Cause(event, decision.person, self.rules.plans, self.clock.now_ms())
+        cause = Cause(event, decision.person, self.rules.plans, self.clock.now_ms())
         for number, wish in enumerate(decision.wishes):
             reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
 
@@ -181,7 +193,7 @@ class _Id:
     """A name an event goes by; ``says_all`` if two events of that name are the same event."""
 
     key: int
-    says_all: bool
+    says_all: bool = False
     shown: str | None = None
 
 
@@ -199,8 +211,8 @@ def _names_of(taken: Taken) -> Sequence[_Id]:
             return names
     message_id = _text(data.get("messageId"))
     if message_id is not None:
-        return (_Id(digest8(b"s:" + message_id.encode("utf-8", "replace")), False, message_id),)
-    return (_Id(digest8(b"b:" + raw), True),)
+        return (_Id(digest8(b"s:" + message_id.encode("utf-8", "replace")), shown=message_id),)
+    return (_Id(digest8(b"b:" + raw), says_all=True),)
 
 
 def _names_of_engagement(data: Mapping[str, Any], received_ms: int) -> Sequence[_Id]:
@@ -208,10 +220,10 @@ def _names_of_engagement(data: Mapping[str, Any], received_ms: int) -> Sequence[
         event = parse_event(data, received_ms)
     except UnusableEvent:
         return ()
-    names = [_Id(int.from_bytes(fingerprint(event)[:8], signed=True), True)]
+    names = [_Id(int.from_bytes(fingerprint(event)[:8], signed=True), says_all=True)]
     own = identity_key(event)
     if own is not None:
-        names.append(_Id(int.from_bytes(own[:8], signed=True), False, event.sg_event_id))
+        names.append(_Id(int.from_bytes(own[:8], signed=True), shown=event.sg_event_id))
     return names
 
 
@@ -235,6 +247,10 @@ def _row(taken: Taken, number: int) -> EventRow:
 
 def _quarantined(row: EventRow, reason: str) -> EventRow:
     return replace(row, state=EventState.QUARANTINED, reason=reason[:500])
+
+
+def _poison(row: EventRow, error: Exception) -> EventRow:
+    return _quarantined(row, f"could not be evaluated: {type(error).__name__}: {error}")
 
 
 def _text(value: object) -> str | None:

@@ -63,9 +63,16 @@ class SqliteEffects:
         names = [column[0] for column in cursor.get_description()]
         return dict(zip(names, row, strict=True))
 
+    def of_event(self, number: int) -> list[dict[str, object]]:
+        """What an event asked for; reads the whole table."""
+        return self._rows(SQL.of_event, (number,))
+
     def dead_newest(self, *, before: int | None, limit: int) -> list[dict[str, object]]:
         """Dead effects, newest first."""
-        cursor = self._db.execute(SQL.dead_newest, (before or 1 << 62, limit))
+        return self._rows(SQL.dead_newest, (before or 1 << 62, limit))
+
+    def _rows(self, sql: str, values: tuple[int, ...]) -> list[dict[str, object]]:
+        cursor = self._db.execute(sql, values)
         rows = []
         names: list[str] = []
         for row in cursor:

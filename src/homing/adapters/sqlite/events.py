@@ -19,11 +19,16 @@ SQL = load("events")
 
 
 class SqliteEvents:
-    """See `homing.ports.Events`."""
+    """
+    See `homing.ports.Events`.
+
+    Args:
+        seen: The ids taken in; None reads them when first asked, which a mere look never does.
+    """
 
     def __init__(self, db: apsw.Connection, seen: SeenIds | None = None) -> None:
         self._db = db
-        self._seen = seen or SeenIds(db)
+        self._seen = seen
 
     def cursor(self) -> Cursor:
         """How far evaluation came."""
@@ -56,15 +61,15 @@ class SqliteEvents:
 
     def seen(self, key: int) -> Seen | None:
         """Whether an id was taken in within the dedupe window."""
-        return self._seen.find(key)
+        return self._ids().find(key)
 
     def remember(self, key: int, *, body: int, event: int, at: int) -> None:
         """Take an id in."""
-        self._seen.add(key, body=body, event=event, at=at)
+        self._ids().add(key, body=body, event=event, at=at)
 
     def forget_seen(self, before_ms: int) -> int:
         """Drop ids whose whole generation is older."""
-        return self._seen.drop_before(before_ms)
+        return self._ids().drop_before(before_ms)
 
     def get(self, number: int) -> EventRow | None:
         """One event by number."""
@@ -95,6 +100,10 @@ class SqliteEvents:
         """The next events in order of arrival."""
         return [_event(row) for row in self._db.execute(SQL.after, (number, limit))]
 
+    def names(self, *, limit: int) -> dict[str, int]:
+        """The names of the newest *limit* track events, with how many there are of each."""
+        return {name: n for name, n in self._db.execute(SQL.names, (limit,))}
+
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
         self._db.execute(SQL.set_state, (state, reason, number))
@@ -124,6 +133,11 @@ class SqliteEvents:
             self._db.execute(SQL.prune_history, (oldest >> GENERATION_BITS,))
         return gone
 
+    def _ids(self) -> SeenIds:
+        if self._seen is None:
+            self._seen = SeenIds(self._db)
+        return self._seen
+
 
 def _event(row: tuple[Any, ...]) -> EventRow:
-    return EventRow(*row[:11], state=EventState(row[11]), reason=row[12])
+    return EventRow(*(*row[:11], EventState(row[11]), row[12]))

@@ -138,6 +138,10 @@ class SqliteSends:
         rows = self._db.execute(SQL.open_of_person, (person * 2, person * 2 + 1))
         return [SendRow(*row) for row in rows]
 
+    def of_event(self, number: int) -> list[SendRow]:
+        """The sends that an event caused, also those that were refused."""
+        return [SendRow(*row) for row in self._db.execute(SQL.of_event, (number,))]
+
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
         self._db.execute(

@@ -8,21 +8,20 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+import apsw
 
 from homing.adapters.sqlite.books import SqliteBooks
 from homing.adapters.sqlite.effects import SqliteEffects
-from homing.adapters.sqlite.engine import StoreFailed, Writer, connect
+from homing.adapters.sqlite.engine import StoreCorrupt, StoreFailed, Writer, connect
 from homing.adapters.sqlite.events import SqliteEvents
-from homing.adapters.sqlite.migrate import migrate
+from homing.adapters.sqlite.migrate import FOLDER, NewerSchema, migrate, migrations, statements
 from homing.adapters.sqlite.people import SqlitePeople
 from homing.adapters.sqlite.seen import SeenIds
 from homing.adapters.sqlite.sends import SqliteSends
 from homing.adapters.sqlite.suppressions import SqliteSuppressions
 from homing.core.errors import HomingError
-
-if TYPE_CHECKING:
-    import apsw
 
 T = TypeVar("T")
 
@@ -78,7 +77,7 @@ class SqliteState:
         self._lock = hold(path)
         migrate(path)
         self._db = connect(path, synchronous=synchronous)
-        self._tx = SqliteTx(self._db, key=store_key(self._db))
+        self._tx = SqliteTx(self._db, key=store_key(self._db), seen=SeenIds(self._db))
         self._writer = Writer(self._db, on_fatal=on_fatal)
 
     async def write(self, job: Callable[[SqliteTx], T]) -> T:
@@ -102,13 +101,56 @@ class SqliteState:
         self._lock.close()
 
 
+class NoStore(HomingError):
+    """There is no store yet, or an older program's: `homing serve` makes or migrates it."""
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[SqliteTx]:
-    """A look at a state file beside a running daemon: a snapshot that never writes."""
+    """
+    A look at a state file beside a running daemon: a snapshot that never writes.
+
+    Raises:
+        NoStore, NewerSchema: It is not of this program's schema.
+        StoreCorrupt, StoreFailed: It cannot be read.
+    """
+    if not path.exists():
+        msg = f"no store at {path}: `homing serve` makes it"
+        raise NoStore(msg)
     db = connect(path, readonly=True)
     try:
         db.execute("BEGIN")
-        yield SqliteTx(db, key=store_key(db), seen=SeenIds(db))
+        _check_schema(db, path)
+        yield SqliteTx(db, key=store_key(db))
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        msg = f"{path} is not a sound database: {error}"
+        raise StoreCorrupt(msg) from error
+    except apsw.Error as error:
+        msg = f"cannot read {path}: {error}"
+        raise StoreFailed(msg) from error
+    finally:
+        db.close()
+
+
+def _check_schema(db: apsw.Connection, path: Path) -> None:
+    found, known = db.execute("PRAGMA user_version").get, len(migrations())
+    if found > known:
+        msg = f"{path} has schema {found}, this Homing knows up to {known}"
+        raise NewerSchema(msg)
+    if found < known:
+        msg = f"{path} has schema {found}, this Homing needs {known}: `homing serve` migrates it"
+        raise NoStore(msg)
+
+
+@contextmanager
+def scratch() -> Iterator[SqliteTx]:
+    """A store in memory that is gone afterwards: to try out what the real one would do."""
+    db = apsw.Connection(":memory:")
+    try:
+        for name in migrations():
+            for statement in statements(FOLDER.joinpath(f"{name}.sql").read_text()):
+                db.execute(statement)
+        yield SqliteTx(db, key=store_key(db))
     finally:
         db.close()
 

@@ -1,5 +1,6 @@
 """The emulators' pages: plain HTML without a script, one stylesheet, nothing external."""
 
+import json
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Final
@@ -51,6 +52,14 @@ def page(template: str, status: int = 200, **context: object) -> web.Response:
 def missing(what: str) -> web.Response:
     """Say that something is not, or no longer, there."""
     return page("missing.html", 404, what=what)
+
+
+def pretty(value: object) -> str:
+    """Write a JSON value for reading; numbers of any size, and any depth that has room."""
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def stylesheet_route() -> web.RouteDef:

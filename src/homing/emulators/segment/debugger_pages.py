@@ -4,10 +4,9 @@ from itertools import islice
 from typing import Final
 from urllib.parse import quote
 
-import orjson
 from aiohttp import web
 
-from homing.emulators.pages import missing, page, stylesheet_route
+from homing.emulators.pages import missing, page, pretty, stylesheet_route
 from homing.emulators.segment.inbox import Inbox, Message
 from homing.emulators.segment.profiles import Profiles, identifiers
 
@@ -38,7 +37,7 @@ class DebuggerPages:
     async def _list(self, _: web.Request) -> web.Response:
         rows = [_row(message) for message in islice(self._inbox.received.newest(), SHOWN)]
         discards = [
-            {"code": discard.code, "text": _pretty(discard.message)[:2000]}
+            {"code": discard.code, "text": pretty(discard.message)[:2000]}
             for discard in islice(self._inbox.discarded.newest(), 20)
         ]
         return page(
@@ -55,7 +54,7 @@ class DebuggerPages:
         message = next((m for m in self._inbox.received.newest() if m["messageId"] == wanted), None)
         if message is None:
             return missing("message")
-        return page("message.html", row=_row(message), text=_pretty(message))
+        return page("message.html", row=_row(message), text=pretty(message))
 
     async def _profile(self, request: web.Request) -> web.Response:
         profile = self._profiles.find(request.match_info["id_type"], request.match_info["value"])
@@ -64,7 +63,7 @@ class DebuggerPages:
         return page(
             "profile.html",
             ids=profile.ids,
-            traits=[(name, _pretty(value)) for name, value in sorted(profile.traits.items())],
+            traits=[(name, pretty(value)) for name, value in sorted(profile.traits.items())],
             rows=[_row(message) for message in reversed(profile.events)],
         )
 
@@ -79,7 +78,3 @@ def _row(message: Message) -> dict[str, str]:
         "url": f"/debugger/{quote(message['messageId'], safe='')}",
         "at": message["receivedAt"][11:19],
     }
-
-
-def _pretty(value: object) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()

@@ -149,6 +149,7 @@ class SegmentEmulator:
             changes=self.changes,
             clock=self.settings.clock,
             too_large=Answer(400),
+            unreadable=Answer(400),
         )
 
     def _application(self) -> web.Application:

@@ -104,4 +104,8 @@ def _corrected(original: object, sent_at: object, received_s: float) -> str:
     sent_s = unix_s_of(sent_at) if isinstance(sent_at, str) else None
     if sent_s is None:
         return utc_text(original_s)
-    return utc_text(received_s - (sent_s - original_s))
+    try:
+        return utc_text(received_s - (sent_s - original_s))
+    except (ValueError, OverflowError):
+        # Clocks so wrong that the sum is no date: arrival is what is known.
+        return utc_text(received_s)

@@ -43,6 +43,7 @@ class ApiSide:
             changes=changes,
             clock=settings.clock,
             too_large=errors.answer(413, errors.TOO_LARGE),
+            unreadable=errors.answer(400, errors.ApiError("Bad Request")),
         )
         self._authorization = f"Bearer {api_key}".encode()
 

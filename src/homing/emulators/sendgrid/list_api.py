@@ -1,7 +1,7 @@
 """``/v3/suppression``: bounces, blocks, invalid addresses, spam reports, unsubscribes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +19,7 @@ from homing.emulators.sendgrid.reading import (
 from homing.emulators.sendgrid.suppressions import Listed, ListName
 
 MOST_ROWS: Final = 500
+MOST_WILDCARDS: Final = 5
 
 #: List to the fields of its rows.
 _FIELDS: Final[Mapping[ListName, tuple[str, ...]]] = MappingProxyType(
@@ -62,7 +63,8 @@ class ListApi:
                 raise Refused(400, ApiError("limit must be between 1 and 500", "limit"))
             offset = whole_number(request, "offset", default=0) or 0
             # Newest first, so that paging by offset drifts while rows are added.
-            rows = [r for r in reversed(self._suppressions.rows(name)) if _selected(r, request)]
+            selected = _selection(request)
+            rows = [row for row in reversed(self._suppressions.rows(name)) if selected(row)]
             return answered([_as_json(name, row) for row in rows[offset : offset + limit]])
 
         return page
@@ -97,21 +99,19 @@ class ListApi:
         return remove
 
 
-def _selected(row: Listed, request: web.Request) -> bool:
+def _selection(request: web.Request) -> Callable[[Listed], bool]:
     start = whole_number(request, "start_time", default=0) or 0
     end = whole_number(request, "end_time", default=None)
-    pattern = request.query.get("email", "").lower()
-    return (
-        row.created >= start
-        and (end is None or row.created <= end)
-        and _matches(pattern, row.email)
-    )
+    # The start of the address, with "%" for anything. Not many of them: each
+    # may make the match slower by the address's length.
+    parts = request.query.get("email", "").lower().split("%")[:MOST_WILDCARDS]
+    pattern = re.compile(".*".join(re.escape(part) for part in parts))
 
+    def selected(row: Listed) -> bool:
+        in_time = row.created >= start and (end is None or row.created <= end)
+        return in_time and pattern.match(row.email) is not None
 
-def _matches(pattern: str, email: str) -> bool:
-    """Compare as SendGrid does: the start of the address, ``%`` standing for anything."""
-    parts = (re.escape(part) for part in pattern.split("%")[:20])
-    return re.match(".*".join(parts), email) is not None
+    return selected
 
 
 def _as_json(name: ListName, row: Listed) -> dict[str, object]:

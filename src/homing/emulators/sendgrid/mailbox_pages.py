@@ -1,15 +1,15 @@
 """The mailbox as pages: mail to read, links that work, and what a recipient can do."""
 
+import asyncio
 from collections.abc import Callable
 from html import escape
 from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
-import orjson
 from aiohttp import web
 
-from homing.emulators.pages import missing, page, stylesheet_route
+from homing.emulators.pages import missing, page, pretty, stylesheet_route
 from homing.emulators.sendgrid.account import Account, Handler
 from homing.emulators.sendgrid.mail import AcceptedMail
 from homing.emulators.sendgrid.markup import rewritten, with_footer
@@ -90,7 +90,7 @@ class MailboxPages:
         note = _NOTES.get(request.query.get("note", ""), "")
         if not note:
             self._recipients.open(mail, user_agent=_user_agent(request))
-        data = orjson.dumps(mail.template_data, option=orjson.OPT_INDENT_2).decode()
+        data = pretty(mail.template_data)
         return page("mail.html", mail=mail, content=content, note=note, data=data)
 
     async def _body(self, request: web.Request) -> web.Response:
@@ -99,8 +99,10 @@ class MailboxPages:
             return missing("mail")
         content = await self._rendering.render(mail)
         html = content.html or f"<pre>{escape(content.text)}</pre>"
+        # A large mail must not hold up the API meanwhile.
+        sent = await asyncio.to_thread(self._sent, mail, html)
         # Links leave the frame; a mail's own <base> comes second and is ignored.
-        text = '<!doctype html><meta charset="utf-8"><base target="_top">' + self._sent(mail, html)
+        text = f'<!doctype html><meta charset="utf-8"><base target="_top">{sent}'
         return web.Response(
             text=text,
             content_type="text/html",

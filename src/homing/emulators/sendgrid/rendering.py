@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Final
 
-import orjson
-
 from homing.adapters.render import HandlebarsRenderer, RenderError
+from homing.emulators.pages import pretty
 from homing.emulators.sendgrid.mail import AcceptedMail, MailContent
 from homing.emulators.sendgrid.markup import text_of
 from homing.emulators.sendgrid.templates import Template, Templates
@@ -30,9 +29,9 @@ class Rendering:
 
     async def render(self, mail: AcceptedMail) -> MailContent:
         """Render a mail beside the event loop."""
-        if mail.content is None and self.needs_template(mail):
+        if mail.content is None:
             loop = asyncio.get_running_loop()
-            mail.content = await loop.run_in_executor(self._executor(), self._render, mail)
+            await loop.run_in_executor(self._executor(), self.render_now, mail)
         return self.render_now(mail)
 
     def render_now(self, mail: AcceptedMail) -> MailContent:
@@ -101,6 +100,6 @@ _UNKNOWN: Final = """<p>The emulator has no template <code>{id}</code>. It was g
 
 
 def _unknown_template(mail: AcceptedMail, subject: str) -> MailContent:
-    data = orjson.dumps(mail.template_data, option=orjson.OPT_INDENT_2).decode()
+    data = pretty(mail.template_data)
     html = _UNKNOWN.format(id=escape(mail.template_id or ""), data=escape(data))
     return MailContent(subject or f"(template {mail.template_id})", html, data)

@@ -154,7 +154,7 @@ class TestLimits:
         ("template", "root"),
         [
             ("{% assign a = s %}" + "{% assign a = a | append: a %}" * 30, {"s": "xxxxxxxx"}),
-            ("{% assign a = 'x' %}" + "{% capture a %}{{a}}{{a}}{% endcapture %}" * 21, {}),
+            ("{% assign a = s %}" + "{% capture a %}{{a}}{{a}}{% endcapture %}" * 21, {"s": "x"}),
             ("{{ s | replace: 'a', s | replace: 'a', s }}", {"s": "a" * 1000}),
             ("{{ s | split: '' | join: s }}", {"s": "a" * 10_000}),
             ("{{ s | upcase }}", {"s": "a" * 8_000_000}),

@@ -21,6 +21,9 @@ UPDATE effect SET state = ?, reason = ?, lane = person, due_at = ? WHERE id = ?;
 -- name: get
 SELECT * FROM effect WHERE id = ?;
 
+-- name: of_event
+SELECT * FROM effect WHERE event = ? ORDER BY id;
+
 -- name: dead_newest
 SELECT * FROM effect WHERE state = 'dead' AND id < ? ORDER BY id DESC LIMIT ?;
 

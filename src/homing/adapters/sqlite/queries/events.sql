@@ -24,6 +24,13 @@ SELECT * FROM event WHERE id < ? ORDER BY id DESC LIMIT ?;
 -- name: newest_in_state
 SELECT * FROM event WHERE state = ? AND state <> 'done' AND id < ? ORDER BY id DESC LIMIT ?;
 
+-- name: names
+SELECT name, count(*) FROM
+    (SELECT name FROM event
+     WHERE name IS NOT NULL AND type NOT IN ('page', 'screen', 'group', 'identify', 'alias')
+     ORDER BY id DESC LIMIT ?)
+GROUP BY name;
+
 -- name: of_person
 SELECT event FROM history WHERE gen = ? AND person = ? ORDER BY event DESC LIMIT ?;
 

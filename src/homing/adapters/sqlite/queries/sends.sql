@@ -74,6 +74,9 @@ SELECT * FROM send WHERE silent_due IS NOT NULL AND silent_due <= ? ORDER BY sil
 -- name: open_of_person
 SELECT * FROM send WHERE lane IN (?, ?) ORDER BY id;
 
+-- name: of_event
+SELECT * FROM send WHERE origin = ? ORDER BY id;
+
 -- name: add_attempt
 INSERT INTO attempt (send, number, at, outcome, detail) VALUES (?, ?, ?, ?, ?);
 

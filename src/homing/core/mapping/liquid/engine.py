@@ -57,10 +57,11 @@ def compile_liquid(text: str) -> Part:
     if len(text) > MAX_LIQUID_TEMPLATE:
         problem = f"{len(text):,} characters (at most {MAX_LIQUID_TEMPLATE:,})"
         raise Refused(problem)
-    template = _parsed(text)
-    clocked = filters_of(template) & CLOCKED_FILTERS.keys()
-    paths = _paths_of(template)
-    return Part(_renderer(template), paths, constant=not paths and not clocked)
+    try:
+        return _part_of(_parsed(text))
+    except RecursionError as error:
+        problem = "a condition that nests too deep"
+        raise Refused(problem) from error
 
 
 def _parsed(text: str) -> BoundTemplate:
@@ -74,6 +75,12 @@ def _parsed(text: str) -> BoundTemplate:
         problem = f"a syntax error: {error.message}{_position(error.token, text)}"
         raise Refused(problem) from error
     return template
+
+
+def _part_of(template: BoundTemplate) -> Part:
+    clocked = filters_of(template) & CLOCKED_FILTERS.keys()
+    paths = _paths_of(template)
+    return Part(_renderer(template), paths, constant=not paths and not clocked)
 
 
 def _position(token: Token | None, text: str) -> str:

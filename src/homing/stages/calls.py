@@ -1,0 +1,75 @@
+"""Calls to Segment that a rule asks for become rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from homing.core import segment_calls
+from homing.core.effects import Dest, NewEffect, WantCall
+from homing.core.segment_calls import CallRefused
+from homing.core.wire import json_bytes
+
+if TYPE_CHECKING:
+    from homing.core.events import Happened
+    from homing.core.people import Person
+    from homing.ports import Tx
+    from homing.stages.cause import Cause
+
+
+def write_call(tx: Tx, want: WantCall, cause: Cause, *, number: int) -> None:
+    """
+    Ask for the call of a route, or say why Segment would not take it.
+
+    Args:
+        number: Which of its event's wishes it is: part of the call's id.
+    """
+    if want.call == "audience":
+        return  # a local audience: the person already knows
+    try:
+        add_call(tx, _message(want, cause, number), cause, rule=want.rule)
+    except CallRefused as error:
+        tx.books.count("actions:failed")
+        tx.books.alert("action_failed", want.rule, str(error), at=cause.now_ms)
+
+
+def add_call(tx: Tx, message: Mapping[str, Any], cause: Cause, *, rule: str | None) -> None:
+    """Ask for one message to be written to Segment, in the person's lane."""
+    tx.effects.add(
+        NewEffect(
+            dest=Dest.SEGMENT,
+            kind=str(message["type"]),
+            lane=cause.person.id,
+            payload=json_bytes(message),
+            event=cause.event.id,
+            rule=rule,
+            person=cause.person.id,
+            made_at=cause.now_ms,
+            due_at=cause.now_ms,
+        )
+    )
+    tx.books.count("effects:segment:ready")
+
+
+def who_of(person: Person) -> segment_calls.Who:
+    """Whose profile a call is for."""
+    return segment_calls.Who(person.user_id, person.anonymous_id, person.email or "")
+
+
+def _message(want: WantCall, cause: Cause, number: int) -> Mapping[str, Any]:
+    why = segment_calls.Cause(_event_key(cause.event), want.rule, number)
+    who, at_ms = who_of(cause.person), cause.event.at_ms
+    if want.call == "track":
+        return segment_calls.track_call(
+            why, who, event=want.name or "", properties=want.fields, at_ms=at_ms
+        )
+    return segment_calls.identify_call(why, who, traits=want.fields, at_ms=at_ms)
+
+
+def _event_key(event: Happened) -> str:
+    """What an event is called in the ids of the calls it causes: the same after a restore."""
+    message_id = event.data.get("messageId")
+    if isinstance(message_id, str) and message_id:
+        return message_id
+    # a number alone starts anew with a new store, and Segment would take the call for an old one
+    return f"{event.id}-{event.received_ms}"
