@@ -10,19 +10,20 @@ from homing.emulators.waiting import Changes
 class TestUntil:
     async def test_what_holds_already_needs_no_change(self):
         """The predicate is asked at once."""
-        await Changes().until(lambda: True, 0.1)
+        assert await Changes().until(lambda: True, 0.1) is None
 
     async def test_a_change_is_noticed(self):
         """The predicate is asked again after each change."""
-        changes, rows = Changes(), []
-        waiting = asyncio.create_task(changes.until(lambda: len(rows) == 2, 5))
+        changes, asked = Changes(), []
 
-        for _ in range(2):
-            await asyncio.sleep(0)
-            rows.append(1)
-            changes.notify()
+        def holds():
+            asked.append(len(asked))
+            asyncio.get_running_loop().call_soon(changes.notify)
+            return len(asked) == 3
 
-        await waiting
+        await changes.until(holds, 5)
+
+        assert [0, 1, 2] == asked
 
     async def test_it_gives_up_in_time(self):
         """A thing that never holds ends in a TimeoutError."""

@@ -19,6 +19,7 @@ from homing.core.errors import HomingError
 if TYPE_CHECKING:
     from homing.adapters.sqlite.state import SqliteState, SqliteTx
     from homing.config import ConfigError, Loaded
+    from homing.core.plans import Plans
     from homing.processes.store_acts import StoreActs
 
 Ask: TypeAlias = Callable[[Mapping[str, object]], Any]
@@ -154,17 +155,20 @@ class Alone:
         from homing.stages.evaluate import Evaluator
         from homing.stages.take import Taker
 
-        loaded, clock = loaded_config(self.option), SystemClock()
+        def plans() -> Plans:
+            return loaded_config(self.option).plans
+
+        clock = SystemClock()
         store = self._store = SqliteState(self.path, on_fatal=lambda _: None)
         reader = self._reader = SqliteLogReader.if_made(log_path(self.path))
 
         async def replay(numbers: list[int]) -> dict[str, str]:
             if reader is None:
                 return dict.fromkeys(map(str, numbers), "gone")
-            taker = Taker(clock, Rules(loaded.plans), lambda: secrets.randbits(40))
+            taker = Taker(clock, Rules(plans()), lambda: secrets.randbits(40))
             return await Evaluator(store, reader, clock, taker=taker).replay(numbers)
 
-        return StoreActs(store, clock, plans=lambda: loaded.plans, replay=replay)
+        return StoreActs(store, clock, plans=plans, replay=replay)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -30,9 +30,7 @@ _COLOURS = {
 }
 
 
-def rows_out(
-    rows: Iterable[Row], *, as_json: bool, columns: Sequence[str] | None = None
-) -> None:
+def rows_out(rows: Iterable[Row], *, as_json: bool, columns: Sequence[str] | None = None) -> None:
     """Write rows to standard output; a table shows *columns*, by default those of the first row."""
     if as_json:
         for row in rows:

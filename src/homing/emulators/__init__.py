@@ -2,7 +2,13 @@
 A SendGrid, a Segment and a shop on loopback, for the sandbox and for anybody's tests.
 
 They know the vendors' published rules and nothing of Homing: a second opinion.
-Each is an async context manager.
+Each is an async context manager::
+
+    async with SendGridEmulator(webhook_url="http://127.0.0.1:8400/sendgrid") as sendgrid:
+        sendgrid.faults.script(["500", "timeout-after-accept", "ok"])
+        ...  # point a client at sendgrid.url with sendgrid.api_key
+        await sendgrid.settle()
+        assert [mail.subject for mail in sendgrid.accepted] == ["Hello"]
 """
 
 from homing.emulators.faults import Answer, BadFault, FaultPlan, Faults, parse_faults

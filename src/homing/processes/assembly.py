@@ -38,6 +38,8 @@ MAX_CONNECTIONS = 256
 MIN_CONNECTIONS = 16
 # a call takes about a quarter of a second at worst while all is well
 SECONDS_A_CALL = 0.25
+# a stage waits for it, and must not seem stuck
+ALERT_TOTAL_S = 5.0
 
 
 @dataclass(slots=True)
@@ -164,7 +166,11 @@ def alerts_of(settings: Settings) -> HttpApi | None:
     if settings.alerts.webhook is None:
         return None
     return HttpApi(
-        str(settings.alerts.webhook), authorization="", connections=1, user_agent=USER_AGENT
+        str(settings.alerts.webhook),
+        authorization="",
+        connections=1,
+        user_agent=USER_AGENT,
+        total_s=ALERT_TOTAL_S,
     )
 
 

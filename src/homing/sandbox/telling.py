@@ -65,9 +65,8 @@ async def quiet(town: Town, *, timeout_s: float) -> bool:
 
 
 async def _is_quiet(town: Town) -> bool:
-    if town.sender.sent > town.sender.delivered + town.sender.refused + town.sender.lost:
+    if not (town.sender.idle and town.sendgrid.idle):
         return False
-    await town.sendgrid.settle(60)
     books = await town.service.books()
     waiting = sum(states["ready"] for states in books.effects.values())
     sends = books.sends

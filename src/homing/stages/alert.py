@@ -32,27 +32,29 @@ class Alerter:
 
     async def tell(self) -> int:
         """
-        Tell what is new, or still stands after an hour.
+        Tell what is new, or still stands after an hour: one alert a turn, as a post takes a while.
 
         Returns:
-            Always 0: there is no hurry.
+            How many were told: there may be more.
         """
         standing = await self.store.write(lambda tx: tx.books.alerts())
-        now = self.clock.now_ms()
-        for alert in standing:
-            key = (alert.kind, alert.subject)
-            if now - self._told.get(key, 0) < AGAIN_MS or alert.last_at <= self._told.get(key, -1):
-                continue
-            self._told[key] = now
-            log.error(
-                ALERT_RAISED, kind=alert.kind, subject=alert.subject, text=alert.text, n=alert.count
-            )
-            if self.api is not None:
-                await self.api.call("POST", "", _body(alert))
-        gone = self._told.keys() - {(alert.kind, alert.subject) for alert in standing}
-        for key in gone:
+        for key in self._told.keys() - {(alert.kind, alert.subject) for alert in standing}:
             del self._told[key]
-        return 0
+        now = self.clock.now_ms()
+        alert = next((one for one in standing if self._is_news(one, now)), None)
+        if alert is None:
+            return 0
+        self._told[alert.kind, alert.subject] = now
+        log.error(
+            ALERT_RAISED, kind=alert.kind, subject=alert.subject, text=alert.text, n=alert.count
+        )
+        if self.api is not None:
+            await self.api.call("POST", "", _body(alert))
+        return 1
+
+    def _is_news(self, alert: Alert, now: int) -> bool:
+        told_at = self._told.get((alert.kind, alert.subject))
+        return told_at is None or (now - told_at >= AGAIN_MS and alert.last_at > told_at)
 
 
 def _body(alert: Alert) -> bytes:

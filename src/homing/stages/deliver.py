@@ -40,7 +40,7 @@ from homing.log import (
     log,
 )
 from homing.ports import Attempt, Pause
-from homing.stages import compose, moves
+from homing.stages import compose, crash, moves
 
 if TYPE_CHECKING:
     from homing.core.outcomes import Answer
@@ -51,6 +51,10 @@ if TYPE_CHECKING:
 MAIL_PATH = "/v3/mail/send"
 PROBE_PAUSED_MS = 300_000
 FOREVER = 1 << 62
+# how long one turn waits for evaluation: a loop that is silent for long counts as stuck
+PATIENCE_S = 5.0
+# how long to sleep when nothing may leave; whatever lands or resumes wakes
+HELD_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,9 @@ class Deliverer:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     next_due_ms: int | None = None
+    _held: bool = False
+    _catching_up: asyncio.Future[None] | None = None
+    _launching: asyncio.Task[int] | None = None
     _landed: list[_Back] = field(default_factory=list)
     _recording: asyncio.Task[None] | None = None
     _paused: bool = False
@@ -124,18 +131,17 @@ class Deliverer:
             msg = "an outcome could not be recorded"
             raise StageBroken(msg) from self._broken
         limit, now = self._allowed()
-        if limit <= 0:
+        self._held = limit <= 0
+        if self._held or not await self._is_caught_up():
             return 0
-        await self.caught_up()
-        claimed = await self.store.write(lambda tx: self._claim(tx, limit, now))
-        for one in claimed:
-            task = asyncio.create_task(self._fly(one), name=f"send {one.row.key}")
-            self.flying.add(task)
-            task.add_done_callback(self.flying.discard)
-        return len(claimed)
+        # Not cancelled with the turn: what has its intent on disk must fly, or it is unknown.
+        self._launching = asyncio.create_task(self._launch(limit, now), name="launch sends")
+        return await asyncio.shield(self._launching)
 
     def idle_s(self) -> float:
         """How long to sleep: until the next send is due, or the budget allows one more."""
+        if self._held:
+            return max(HELD_S, self.rate.wait_s())
         if self.next_due_ms is None:
             return 1.0
         due_s = max(0.0, (self.next_due_ms - self.clock.now_ms()) / 1000)
@@ -143,9 +149,33 @@ class Deliverer:
 
     async def land(self) -> None:
         """Wait until nothing flies and every outcome is recorded."""
-        while self.flying or self._recording is not None:
-            waiting = [*self.flying, *([self._recording] if self._recording else [])]
+        while waiting := [*self.flying, *filter(None, (self._launching, self._recording))]:
             await asyncio.wait(waiting)
+
+    async def _is_caught_up(self) -> bool:
+        """Wait for evaluation, a while each turn, for the same end from turn to turn."""
+        if self._catching_up is None:
+            self._catching_up = asyncio.ensure_future(self.caught_up())
+        await asyncio.wait((self._catching_up,), timeout=PATIENCE_S)
+        if not self._catching_up.done():
+            return False
+        reached, self._catching_up = self._catching_up, None
+        reached.result()
+        return True
+
+    async def _launch(self, limit: int, until: int) -> int:
+        post = self.post
+        try:
+            claimed = await self.store.write(lambda tx: self._claim(tx, limit, until=until))
+            if claimed:
+                crash.reached(crash.AFTER_INTENT)
+            for one in claimed:
+                task = asyncio.create_task(self._fly(one, post), name=f"send {one.row.key}")
+                self.flying.add(task)
+                task.add_done_callback(self._flown)
+            return len(claimed)
+        finally:
+            self._launching = None
 
     def _allowed(self) -> tuple[int, int]:
         """How many may start now, and up to which due time a head is looked for."""
@@ -168,7 +198,7 @@ class Deliverer:
     def _probe_is_due(self, now: int) -> bool:
         return not self.flying and now - self._probe_paused_at >= PROBE_PAUSED_MS
 
-    def _claim(self, tx: Tx, limit: int, until: int) -> list[ClaimedSend]:
+    def _claim(self, tx: Tx, limit: int, *, until: int) -> list[ClaimedSend]:
         """Ask the gate once more of every head, and write the intents."""
         now = self.clock.now_ms()
         claimed: list[ClaimedSend] = []
@@ -182,8 +212,11 @@ class Deliverer:
             one = self._intended(tx, row, now=now, pauses=pauses)
             if one is not None:
                 claimed.append(one)
+        self._probe = None
         if self._paused and claimed:
             self._probe, self._probe_paused_at = claimed[0].row.id, now
+        if claimed:
+            crash.reached(crash.BEFORE_INTENT)
         self.rate.take(len(claimed))
         self.next_due_ms = tx.sends.next_due()
         return claimed
@@ -212,28 +245,41 @@ class Deliverer:
         row.attempt += 1
         return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
 
-    async def _fly(self, claimed: ClaimedSend) -> None:
+    async def _fly(self, claimed: ClaimedSend, post: Post) -> None:
         try:
-            outcome = await self._sent(claimed)
-        except HomingError as error:
-            outcome = Rejected(str(error))
+            body = await self._composed(claimed, post)
+        except Exception as error:  # noqa: BLE001  nothing left, and this send alone is at fault
+            outcome: Outcome = Rejected(_told(error))
+            if claimed.row.id == self._probe:  # it has asked the API nothing
+                self._probe, self._probe_paused_at = None, 0
+        else:
+            outcome = await self._posted(claimed.row, body)
+        crash.reached(crash.AFTER_ACCEPT)
         self._count(outcome)
         self._landed.append(_Back(claimed, outcome))
         if self._recording is None:
             self._recording = asyncio.create_task(self._record(), name="record outcomes")
 
-    async def _sent(self, claimed: ClaimedSend) -> Outcome:
-        row = claimed.row
-        email = self.post.plans.emails[row.email]
+    async def _composed(self, claimed: ClaimedSend, post: Post) -> bytes:
+        email = post.plans.emails[claimed.row.email]
         rendered = None
         if email.template is None:
             rendered = await self.renderer.email(email, claimed.data)
+        return compose.body_of(post.heads[email.name], claimed, rendered)
+
+    async def _posted(self, row: SendRow, body: bytes) -> Outcome:
         if self.capture:
             return Delivered(f"captured-{row.key}")
-        body = compose.body_of(self.post.heads[row.email], claimed, rendered)
         answer: Answer = await self.api.call("POST", MAIL_PATH, body)
-        self.rate.heed(answer)
-        return outcome_of(answer, now_ms=self.clock.now_ms())
+        outcome = outcome_of(answer, now_ms=self.clock.now_ms())
+        self.rate.heed(answer, outcome)
+        return outcome
+
+    def _flown(self, task: asyncio.Task[None]) -> None:
+        self.flying.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
+            self.wake.set()
 
     def _count(self, outcome: Outcome) -> None:
         signal = breakers.signal_of(outcome)
@@ -251,6 +297,7 @@ class Deliverer:
             while self._landed:
                 landed, self._landed = self._landed, []
                 await self.store.write(lambda tx, landed=landed: self._settle(tx, landed))  # type: ignore[misc]
+                crash.reached(crash.AFTER_OUTCOME)
                 self.wake.set()
         except Exception as error:  # noqa: BLE001  raised by the next turn: this process must end
             # their intents stay open: the next start makes them unknown, never sent again blindly
@@ -291,7 +338,11 @@ class Deliverer:
 
     def _end_pause(self, tx: Tx) -> None:
         """A probe got through: whatever was wrong with the key or the account is mended."""
-        self._paused, self._probe = False, None
+        self._probe = None
+        pause = tx.books.pauses().get("mail")
+        if pause is None or pause.by != "homing":
+            return  # a person has paused it meanwhile, or ended it
+        self._paused = False
         tx.books.resume("mail")
         tx.books.clear_alert("paused", "mail")
         log.info(DESTINATION_RESUMED, destination="mail")
@@ -363,3 +414,8 @@ class Deliverer:
         self._probe_paused_at = 0
         self.breaker = breakers.Breaker()
         self.wake.set()
+
+
+def _told(error: Exception) -> str:
+    """Why a send could not be composed; our own errors say it themselves."""
+    return str(error) if isinstance(error, HomingError) else f"{type(error).__name__}: {error}"

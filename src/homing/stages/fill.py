@@ -52,7 +52,6 @@ class Filler:
         if not self._wanted:
             return 0
         looked = await self.store.write(self._some)
-        self.taker.forget_people()
         if not looked:
             await self.store.write(self._finish)
         return looked
@@ -64,6 +63,8 @@ class Filler:
         self._next, self._end = 0, tx.events.cursor().next_event
 
     def _some(self, tx: Tx) -> int:
+        # in the transaction: an event evaluated before it is durable must not see old persons
+        self.taker.forget_people()
         rows = tx.events.after(self._next, limit=ROWS)
         for row in rows:
             self._next = row.id

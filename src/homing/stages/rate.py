@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from homing.core.outcomes import MAX_WAIT_S, Answer, Outcome, RetryLater
+
 if TYPE_CHECKING:
-    from homing.core.outcomes import Answer
+    from collections.abc import Callable
 
 BURST_S = 0.25
 
@@ -60,12 +61,17 @@ class Rate:
             return self._closed_until - now
         return max(0.0, (1.0 - self._tokens) / self.per_second)
 
-    def heed(self, answer: Answer) -> None:
-        """Stop until the API's window starts anew when its headers say that it is used up."""
-        remaining = answer.headers.get("X-RateLimit-Remaining")
-        reset = answer.headers.get("X-RateLimit-Reset")
-        if reset is None or (remaining != "0" and answer.status != 429):
-            return
-        if reset.isascii() and reset.isdigit() and len(reset) < 12:
-            wait_s = min(max(0.0, int(reset) - self.wall_s()), 3_600.0)
-            self._closed_until = self.monotonic_s() + wait_s
+    def heed(self, answer: Answer, outcome: Outcome) -> None:
+        """Stop as long as a 429 tells, or until the window starts anew once it is used up."""
+        if isinstance(outcome, RetryLater) and answer.status == 429:
+            self._close(outcome.after_s or 0.0)
+        elif answer.headers.get("X-RateLimit-Remaining") == "0":
+            self._close(self._reset_s(answer.headers.get("X-RateLimit-Reset")))
+
+    def _close(self, wait_s: float) -> None:
+        self._closed_until = max(self._closed_until, self.monotonic_s() + wait_s)
+
+    def _reset_s(self, reset: str | None) -> float:
+        if reset is None or not (reset.isascii() and reset.isdigit() and len(reset) < 12):
+            return 0.0
+        return min(max(0.0, int(reset) - self.wall_s()), MAX_WAIT_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -88,14 +89,16 @@ class Suppress:
         passed = set(self._busy)
         claimed: list[Effect] = []
         self.next_due_ms = None
-        for effect in tx.effects.ready(Dest.SUPPRESSIONS, after=0, limit=READ):
+        for effect in _all_ready(tx):
             if effect.lane in passed:
                 continue
             passed.add(effect.lane)  # what comes later in this lane waits for this one
             if effect.due_at > now:
                 self.next_due_ms = min(effect.due_at, self.next_due_ms or effect.due_at)
-            elif len(claimed) < room:
-                claimed.append(effect)
+                continue
+            claimed.append(effect)
+            if len(claimed) == room:
+                break
         self._probe = claimed[0].id if self._paused and claimed else None
         return claimed
 
@@ -142,8 +145,12 @@ class Suppress:
         tx.effects.done([effect.id])
         tx.books.count("effects:suppressions:ready", -1)
         tx.books.count("effects:suppressions:done")
-        if self._paused and effect.id == self._probe:
-            self._paused, self._probe = False, None
+        if effect.id != self._probe:
+            return
+        self._probe = None
+        pause = tx.books.pauses().get(Dest.SUPPRESSIONS)
+        if pause is not None and pause.by == "homing":
+            self._paused = False
             tx.books.resume(Dest.SUPPRESSIONS)
             tx.books.clear_alert("paused", Dest.SUPPRESSIONS)
 
@@ -153,3 +160,11 @@ class Suppress:
         tx.books.pause(Dest.SUPPRESSIONS, Pause(now, reason, "homing"))
         tx.books.alert("paused", Dest.SUPPRESSIONS, reason, at=now)
         log.error(DESTINATION_PAUSED, destination="suppressions", reason=reason)
+
+
+def _all_ready(tx: Tx) -> Iterator[Effect]:
+    """Every effect not yet done, in order: those that wait must not hide those that may leave."""
+    after = 0
+    while ready := tx.effects.ready(Dest.SUPPRESSIONS, after=after, limit=READ):
+        yield from ready
+        after = ready[-1].id

@@ -188,6 +188,11 @@ class Taker:
             reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
 
 
+def message_key(message_id: str) -> int:
+    """The key under which a Segment event's ``messageId`` is remembered."""
+    return digest8(b"s:" + message_id.encode("utf-8", "replace"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Id:
     """A name an event goes by; ``says_all`` if two events of that name are the same event."""
@@ -211,7 +216,7 @@ def _names_of(taken: Taken) -> Sequence[_Id]:
             return names
     message_id = _text(data.get("messageId"))
     if message_id is not None:
-        return (_Id(digest8(b"s:" + message_id.encode("utf-8", "replace")), shown=message_id),)
+        return (_Id(message_key(message_id), shown=message_id),)
     return (_Id(digest8(b"b:" + raw), says_all=True),)
 
 

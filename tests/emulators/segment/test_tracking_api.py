@@ -116,6 +116,23 @@ class TestBatch:
 
         assert ["message_too_large"] == [discard.code for discard in segment.discarded]
 
+    @pytest.mark.parametrize(("depth", "published"), [(250, 1), (500, 1), (1020, 0)])
+    async def test_depth_is_no_stumbling_block(self, segment, http, depth, published):  # noqa: PLR0917 - a table
+        """A deep message is published or discarded; the answer is 200."""
+        properties = '{"a":' * depth + "1" + "}" * depth
+        message = f'{{"type":"track","userId":"u","event":"E","properties":{properties}}}'
+        headers = {
+            "Authorization": aiohttp.encode_basic_auth(segment.write_key, ""),
+            "Content-Type": "application/json",
+        }
+        url, body = segment.url + "/v1/batch", f'{{"batch":[{message}]}}'
+
+        async with http.post(url, data=body, headers=headers) as answer:
+            assert 200 == answer.status
+        async with http.get(segment.url + "/debugger") as answer:
+            assert 200 == answer.status
+        assert published == len(segment.received)
+
     async def test_a_message_is_published_once(self, segment, post):
         """By its id alone, whatever else is in it; the first wins."""
         await post(segment, "/v1/batch", {"batch": [track(), track(event="Other")]})
@@ -146,6 +163,22 @@ class TestBatch:
         (message,) = segment.received
         assert "2026-01-05T09:30:00.000Z" == message["timestamp"]
         assert "2026-01-05T11:30:00.000Z" == message["originalTimestamp"]
+
+    @pytest.mark.parametrize(
+        ("timestamp", "sent_at"),
+        [
+            ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"),
+            ("0001-01-01T00:00:00+23:59", None),
+            (5, {}),
+            ("yesterday", "today"),
+        ],
+    )
+    async def test_clocks_that_make_no_sense_are_ignored(self, segment, post, timestamp, sent_at):  # noqa: PLR0917 - a table
+        """Arrival counts when the sum is no date."""
+        await post(segment, "/v1/track", track(timestamp=timestamp, sentAt=sent_at))
+
+        (message,) = segment.received
+        assert message["receivedAt"] == message["timestamp"]
 
 
 class TestSingle:

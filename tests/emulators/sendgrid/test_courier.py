@@ -52,7 +52,7 @@ class TestPosts:
 
     async def test_events_are_gathered_by_time(self, receiver, call):
         """What happens within the window is one post."""
-        async with emulator(receiver, Pace(batch_after_s=0.2, delivered_after_s=0)) as sendgrid:
+        async with emulator(receiver, Pace(batch_after_s=0.5, delivered_after_s=0)) as sendgrid:
             for _ in range(3):
                 await call(sendgrid, "POST", "/v3/mail/send", mail())
             await sendgrid.settle()

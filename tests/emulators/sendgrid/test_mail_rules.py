@@ -1,7 +1,6 @@
 """What mail/send takes, and in which words it refuses."""
 
 import json
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -20,6 +19,14 @@ def refusals(body, known=KNOWN):
         read_mail(json.dumps(body).encode(), known)
     assert 400 == caught.value.status
     return [(error.field, error.message) for error in caught.value.errors]
+
+
+def verdict(body):
+    try:
+        read_mail(json.dumps(body).encode(), KNOWN)
+    except Refused as refusal:
+        return refusal.status
+    return None
 
 
 class TestReadMail:
@@ -271,5 +278,4 @@ class TestReadMail:
     )
     def test_anything_in_a_field_is_read_or_refused(self, value, key):
         """No JSON value makes it fail in another way."""
-        with suppress(Refused):
-            read_mail(json.dumps(mail(**{key: value})).encode(), KNOWN)
+        assert verdict(mail(**{key: value})) in {None, 400}

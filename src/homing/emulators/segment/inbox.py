@@ -99,13 +99,11 @@ def _object(value: object) -> dict[str, Any]:
 def _corrected(original: object, sent_at: object, received_s: float) -> str:
     """Correct the clock of the sender: receivedAt - (sentAt - originalTimestamp)."""
     original_s = unix_s_of(original) if isinstance(original, str) else None
+    sent_s = unix_s_of(sent_at) if isinstance(sent_at, str) else None
     if original_s is None:
         return utc_text(received_s)
-    sent_s = unix_s_of(sent_at) if isinstance(sent_at, str) else None
-    if sent_s is None:
-        return utc_text(original_s)
     try:
-        return utc_text(received_s - (sent_s - original_s))
+        return utc_text(original_s if sent_s is None else received_s - (sent_s - original_s))
     except (ValueError, OverflowError):
         # Clocks so wrong that the sum is no date: arrival is what is known.
         return utc_text(received_s)

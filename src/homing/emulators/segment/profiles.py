@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from homing.emulators.segment.inbox import Message
 
 #: How many track events a profile keeps.
-KEPT_EVENTS = 100
+KEPT_EVENTS: Final = 25
 
 
 @dataclass(slots=True, eq=False)

@@ -23,7 +23,7 @@ class SegmentSettings:
     """
 
     keep: int = 10_000
-    keep_ids: int = 1_000_000
+    keep_ids: int = 500_000
     slow_s: float = 2.0
     retry_after_s: int | None = 1
     clock: Clock = wall_clock

@@ -4,6 +4,7 @@ import base64
 import binascii
 from typing import Any, Final
 
+import msgspec
 import orjson
 from aiohttp import web
 
@@ -69,7 +70,7 @@ class TrackingApi:
         return _answer(200)
 
     def _take(self, message: object, envelope: dict[str, Any]) -> None:
-        size = len(orjson.dumps(message))
+        size = _bytes_of(message)
         if size > MOST_MESSAGE_BYTES:
             self._inbox.discard(TOO_LARGE, message, size)
         else:
@@ -102,6 +103,14 @@ def _body(
     except orjson.JSONDecodeError:
         return _answer(400, "malformed JSON")
     return body if isinstance(body, dict) else _answer(400, "malformed JSON")
+
+
+def _bytes_of(message: object) -> int:
+    try:
+        return len(msgspec.json.encode(message))
+    except RecursionError:
+        # Nested a thousand deep: no library makes such a message.
+        return MOST_MESSAGE_BYTES + 1
 
 
 def _answer(status: int, message: str = "") -> web.Response:

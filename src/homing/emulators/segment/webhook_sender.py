@@ -123,6 +123,11 @@ class SegmentWebhookSender:
         return self._poster.posts
 
     @property
+    def idle(self) -> bool:
+        """Whether every event given to `send` was taken, refused or lost, copies included."""
+        return self._outbox.idle
+
+    @property
     def webhook_faults(self) -> FaultPlan:
         """What befalls events given to `send`."""
         return self._outbox.faults
@@ -187,7 +192,7 @@ class SegmentWebhookSender:
         Raises:
             TimeoutError: It took longer than `timeout_s` seconds.
         """
-        await self.changes.until(lambda: self._outbox.idle, timeout_s)
+        await self.changes.until(lambda: self.idle, timeout_s)
 
     async def _deliver(self, events: list[Event]) -> None:
         await self._post(events, batch=self._pace.batch_size > 1)

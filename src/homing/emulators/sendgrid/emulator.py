@@ -163,6 +163,11 @@ class SendGridEmulator:
         return self._courier.lost
 
     @property
+    def idle(self) -> bool:
+        """Whether every mail has met its fate and every event was taken or lost."""
+        return self._delivery.idle and self._courier.outbox.idle
+
+    @property
     def faults(self) -> FaultPlan:
         """What befalls requests to the API."""
         return self._api.faults
@@ -238,6 +243,4 @@ class SendGridEmulator:
         Raises:
             TimeoutError: It took longer than `timeout_s` seconds.
         """
-        await self.changes.until(
-            lambda: self._delivery.idle and self._courier.outbox.idle, timeout_s
-        )
+        await self.changes.until(lambda: self.idle, timeout_s)

@@ -103,10 +103,14 @@ def send_at_errors(send_at: int | None, place: str, *, now: float) -> Iterator[A
 
 def custom_args_errors(custom_args: Mapping[str, Any] | None, place: str) -> Iterator[ApiError]:
     """Find custom arguments that are no text."""
-    if any(not isinstance(value, str) for value in (custom_args or {}).values()):
+    if not _are_texts(custom_args or {}):
         yield ApiError(
             "All values of custom arguments object must be strings", place, HELP + "custom_args"
         )
+
+
+def _are_texts(values: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str) for value in values.values())
 
 
 def _count_errors(blocks: list[Personalization]) -> Iterator[ApiError]:
@@ -182,7 +186,7 @@ def _block_errors(
 
 def _size_errors(body: MailBody, block: Personalization, place: str) -> Iterator[ApiError]:
     merged = {**(body.custom_args or {}), **(block.custom_args or {})}
-    if merged and len(orjson.dumps(merged)) > MOST_CUSTOM_ARGS_BYTES:
+    if _are_texts(merged) and len(orjson.dumps(merged)) > MOST_CUSTOM_ARGS_BYTES:
         yield ApiError(
             "The combined size of both global and personalization custom arguments may not exceed"
             f" {MOST_CUSTOM_ARGS_BYTES:,} bytes per personalization.",
@@ -197,7 +201,7 @@ def _substitution_errors(body: MailBody, block: Personalization, place: str) -> 
     topic = HELP + "personalizations.substitutions"
     if (body.template_id or "").startswith("d-"):
         yield ApiError("Substitutions may not be used with dynamic templating", place, topic)
-    if any(not isinstance(value, str) for value in block.substitutions.values()):
+    if not _are_texts(block.substitutions):
         yield ApiError(
             "The substitution values must be an object of key/value pairs, where the values are"
             " all strings.",

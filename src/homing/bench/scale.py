@@ -1,0 +1,90 @@
+"""How much is measured: enough for a figure that repeats, or just enough to try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """
+    Sizes of the runs.
+
+    Args:
+        rounds: How often measurement and reference take turns.
+
+        singles: Webhooks of one event in a run.
+
+        batches: Webhooks of 100 events in a run.
+
+        backlog: Batches of 100 events that keep the worker busy.
+
+        evaluated: Events in a run of the evaluating stage.
+
+        sends: Emails in a run of the delivering stage.
+
+        path: Webhooks in a run of the whole path.
+
+        written: SendGrid events in a run of the write-back, in posts of 100.
+
+        paced_s: How long the latency at a tenth of capacity is watched.
+
+        people: Persons the events are about.
+
+        store: Events of the large store.
+
+        store_people: Persons of the large store.
+
+        taken: Events the service takes in before its memory is read.
+    """
+
+    rounds: int = 3
+    singles: int = 15_000
+    batches: int = 600
+    backlog: int = 5_000
+    evaluated: int = 20_000
+    sends: int = 8_000
+    path: int = 12_000
+    written: int = 20_000
+    paced_s: float = 6.0
+    people: int = 20_000
+    store: int = 5_000_000
+    store_people: int = 500_000
+    taken: int = 1_000_000
+
+
+FULL = Scale()
+
+QUICK = Scale(
+    rounds=3,
+    singles=3_000,
+    batches=100,
+    backlog=1_000,
+    evaluated=4_000,
+    sends=1_500,
+    path=2_000,
+    written=4_000,
+    paced_s=1.5,
+    people=5_000,
+    store=200_000,
+    store_people=20_000,
+    taken=20_000,
+)
+
+# for the tests: that all of it runs, and that nothing is lost
+TINY = replace(
+    QUICK,
+    rounds=1,
+    singles=64,
+    batches=4,
+    backlog=20,
+    evaluated=100,
+    sends=40,
+    path=60,
+    written=200,
+    paced_s=0.4,
+    people=50,
+    store=1_000,
+    store_people=100,
+    taken=400,
+)

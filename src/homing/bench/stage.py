@@ -1,0 +1,116 @@
+"""One real stage alone: the worker's own assembly, and no other stage turning beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvloop
+
+from homing import log as logs
+from homing.bench.piped import attend, task_of
+from homing.config import load
+from homing.processes.assembly import Assembly, assemble
+
+if TYPE_CHECKING:
+    from homing.adapters.sqlite.engine import StoreFailed
+
+WAIT_S = 0.05
+
+
+class StageTask(msgspec.Struct):
+    """``config``: of whose files; ``connections``: how many sends may fly at once."""
+
+    config: str
+    connections: int = 64
+
+
+class Done(msgspec.Struct):
+    """How much the stage did, in how long."""
+
+    done: int
+    elapsed_s: float
+
+    @property
+    def per_second(self) -> float:
+        """How much a second."""
+        return self.done / self.elapsed_s
+
+
+async def evaluate(assembly: Assembly) -> int:
+    """Evaluate all that is in the log; how many events there were."""
+    before = await assembly.store.write(lambda tx: tx.events.cursor())
+    while await assembly.stages.evaluate.evaluate_batch():
+        await asyncio.sleep(0)
+    after = await assembly.store.write(lambda tx: tx.events.cursor())
+    return after.next_event - before.next_event
+
+
+async def deliver(assembly: Assembly) -> int:
+    """Send all that is due, until every outcome is recorded; how many sends there were."""
+    stage = assembly.stages.deliver
+    return await _drained(stage.deliver_batch, stage.wake, stage.flying, stage.land)
+
+
+async def write_back(assembly: Assembly) -> int:
+    """Write all calls that are ready to Segment; how many there were."""
+    stage = assembly.stages.write_back
+    return await _drained(stage.deliver_batch, stage.wake, stage.flying, stage.land)
+
+
+async def _drained(
+    turn: Callable[[], Awaitable[int]],
+    wake: asyncio.Event,
+    flying: set[asyncio.Task[None]],
+    land: Callable[[], Awaitable[None]],
+) -> int:
+    total = 0
+    while True:
+        wake.clear()
+        done = await turn()
+        total += done
+        if done:
+            continue
+        if not flying:
+            await land()
+            done = await turn()
+            total += done
+            if not done and not flying:
+                return total
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await wake.wait()
+        except TimeoutError:
+            continue
+
+
+_STAGES = {"evaluate": evaluate, "deliver": deliver, "write_back": write_back}
+
+
+async def main(task: StageTask) -> None:
+    """Assemble, then do each stage that is named until there is nothing left for it."""
+
+    def on_fatal(error: StoreFailed) -> None:
+        raise error
+
+    loaded = load(Path(task.config), environ=os.environ)
+    assembly = await assemble(loaded, os.environ, on_fatal=on_fatal)
+    assembly.stages.deliver.connections = task.connections
+
+    async def obey(word: str) -> Done:
+        started = time.monotonic()
+        done = await _STAGES[word](assembly)
+        return Done(done, time.monotonic() - started)
+
+    await attend({}, obey)
+    await assembly.close()
+
+
+if __name__ == "__main__":
+    logs.set_up(level="error")
+    uvloop.run(main(task_of(StageTask)))

@@ -1,0 +1,202 @@
+"""
+A store that has been at work for long, made in a minute.
+
+Rows are written through the store's own port, by the calls that the stages make for an event, an
+accepted send, a person: the same tables, indexes and filters, in order of arrival, with random
+ids. What is left out is the deciding. Log rows of the past hold `PAST_BODY`: the log appends and
+reads on from its cursor, so their number matters and their bytes do not. Nothing is synced until
+the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvloop
+
+from homing.adapters.sqlite.engine import connect
+from homing.adapters.sqlite.log import INSERT, SCHEMA, log_path
+from homing.adapters.sqlite.state import SqliteState
+from homing.bench.bodies import Kind, engagement_body, segment_bodies, tag_of, user_of_send
+from homing.bench.piped import attend, task_of
+from homing.core.digests import address_trace, message_trace
+from homing.core.effects import EventState, NewSend
+from homing.core.people import Identity, IdKind
+from homing.core.plans import EmailClass
+from homing.ports import Cursor, EventRow
+
+if TYPE_CHECKING:
+    from homing.adapters.sqlite.engine import StoreFailed
+    from homing.ports import Tx
+
+PAST_BODY = b"{" + b" " * 126 + b"}"
+AT_ONCE = 20_000
+PAST_MS = 30 * 86_400_000
+YEAR_MS = 365 * 86_400_000
+
+
+class StockTask(msgspec.Struct):
+    """
+    What the store is to hold.
+
+    Args:
+        events: Evaluated long ago, one a request.
+
+        sends: How many of them had a send, which was accepted; not more than *events*.
+
+        people: Persons they are about, with a userId and an address.
+
+        waiting: Requests in the log that are still to be evaluated, of `kind`.
+    """
+
+    state: str
+    events: int
+    sends: int
+    people: int
+    waiting: int = 0
+    kind: Kind = Kind.MIX
+
+
+class Stocked(msgspec.Struct):
+    """How long it took, and how large the files are."""
+
+    elapsed_s: float
+    state_mib: float
+    log_mib: float
+
+
+async def stock(task: StockTask) -> Stocked:
+    """Write everything."""
+    started = time.monotonic()
+    path = Path(task.state)
+
+    def on_fatal(error: StoreFailed) -> None:
+        raise error
+
+    _fill_log(log_path(path), task)
+    state = SqliteState(path, on_fatal=on_fatal, synchronous="OFF")
+    now_ms = int(time.time_ns() // 1_000_000)
+    for first in range(1, task.people + 1, AT_ONCE):
+        numbers = range(first, min(first + AT_ONCE, task.people + 1))
+        await state.write(lambda tx, numbers=numbers: _add_people(tx, numbers))  # type: ignore[misc]
+    for first in range(1, task.events + 1, AT_ONCE):
+        numbers = range(first, min(first + AT_ONCE, task.events + 1))
+        await state.write(
+            lambda tx, numbers=numbers: _add_events(tx, numbers, task, now_ms)  # type: ignore[misc]
+        )
+    await state.close()
+    os.sync()
+    return Stocked(
+        time.monotonic() - started,
+        path.stat().st_size / 2**20,
+        log_path(path).stat().st_size / 2**20,
+    )
+
+
+def _fill_log(path: Path, task: StockTask) -> None:
+    log = connect(path, synchronous="OFF")
+    log.execute(SCHEMA)
+    now_ms = int(time.time_ns() // 1_000_000)
+    past = (
+        (number, now_ms - PAST_MS + number, "segment/default", PAST_BODY)
+        for number in range(1, task.events + 1)
+    )
+    with log:
+        log.executemany(INSERT, past)
+    with log:
+        log.executemany(INSERT, _waiting(task, now_ms))
+    log.close()
+
+
+def _waiting(task: StockTask, now_ms: int) -> Iterator[tuple[int, int, str, bytes]]:
+    source = "segment/default"
+    if task.kind is Kind.ENGAGEMENT:
+        source = "sendgrid/default"
+
+        def body_of(number: int) -> bytes:
+            return engagement_body(number, sends=task.sends, people=task.people)
+    else:
+        body_of = segment_bodies(task.kind, task.people)
+    for number in range(task.waiting):
+        yield task.events + number + 1, now_ms, source, body_of(number)
+
+
+def _add_people(tx: Tx, numbers: range) -> None:
+    """Person *n* is user n - 1."""
+    for number in numbers:
+        user = f"u{number - 1:07d}"
+        tx.people.add(
+            (Identity(IdKind.USER, user), Identity(IdKind.EMAIL, f"{user}@shop.example"))
+        )
+
+
+def _add_events(tx: Tx, numbers: range, task: StockTask, now_ms: int) -> None:
+    keys = memoryview(os.urandom(16 * len(numbers))).cast("q")
+    every = task.events // task.sends if task.sends else 0
+    for place, number in enumerate(numbers):
+        key, body = keys[2 * place], keys[2 * place + 1]
+        at = now_ms - PAST_MS + number
+        tx.events.remember(key, body=body, event=number, at=at)
+        person = body % task.people + 1
+        if every and number % every == 0 and (send := number // every) <= task.sends:
+            _add_send(tx, send, number, people=task.people, at=at)
+            person = user_of_send(send, task.people) + 1
+        tx.events.add(_event(number, person, at, key))
+    last = numbers[-1]
+    tx.events.move_cursor(Cursor(last, 0, last + 1))
+    tx.books.count("events:received", len(numbers))
+    tx.books.count("events:done", len(numbers))
+
+
+def _event(number: int, person: int, at: int, key: int) -> EventRow:
+    return EventRow(
+        number, number, 0, "segment/default", "track", "Product Viewed",
+        f"ajs-next-{key & 0xFFFF_FFFF_FFFF_FFFF:032x}", person, None, at, at, EventState.DONE,
+    )  # fmt: skip
+
+
+def _add_send(tx: Tx, number: int, event: int, *, people: int, at: int) -> None:
+    """Leave what reserving and accepting a send leaves."""
+    user = user_of_send(number, people)
+    address = f"u{user:07d}@shop.example"
+    tx.sends.reserve(_send(number, event, user, address=address, at=at), lane=(user + 1) * 2 + 1)
+    tx.sends.add_trace(address_trace(address), number)
+    tx.sends.intend(number, now=at)
+    row = tx.sends.get(number)
+    if row is None or not tx.sends.accept(
+        row, now=at, message_id=f"bench{number}", silent_due=None
+    ):
+        msg = f"the stock's send {number} was not taken"
+        raise RuntimeError(msg)
+    tx.sends.add_trace(message_trace(f"bench{number}"), number)
+    tx.books.count("sends:accepted")
+
+
+def _send(number: int, event: int, user: int, *, address: str, at: int) -> NewSend:
+    return NewSend(
+        id=number, tag=tag_of(number), origin=event, rule="r00", step="", variant=None,
+        version="bench", event=event, person=user + 1, user=f"u{user:07d}", email="order",
+        kind=EmailClass.TRANSACTIONAL, template="d-00000000000000000000000000000001",
+        address=address, group_id=None, state="reserved", reason=None, reserved_at=at, due_at=at,
+        expires_at=at + YEAR_MS, data=b'{"order_id":"m1","total":12.5}',
+    )  # fmt: skip
+
+
+async def main(task: StockTask) -> None:
+    """Write it, and say when it is there."""
+    stocked = await stock(task)
+
+    async def nothing(_word: str) -> dict[str, str]:
+        return {}
+
+    await attend(stocked, nothing)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(task_of(StockTask)))

@@ -1,0 +1,117 @@
+"""The commands that act on a running service, or on its store while none runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from homing.cli.main import BadInput, config_option, json_option
+from homing.cli.reach import acting, loaded_config
+from homing.cli.show import rows_out
+
+DESTINATIONS: Final = ("mail", "contacts", "suppressions", "segment")
+
+PAUSE_FIELDS: Final = {"name": "the destination, or email/NAME", "status": "paused"}
+RESUME_FIELDS: Final = {
+    "name": "the destination, or email/NAME",
+    "status": "running",
+    "sends": "how many sends of a paused email are back in their lanes",
+}
+RESOLVE_FIELDS: Final = {"send": "the send's id", "status": "the state it has now"}
+RELOAD_FIELDS: Final = {"version": "of the new configuration", "status": "reloaded"}
+
+
+@click.command("pause")
+@click.argument("destination", required=False)
+@click.option("--reason", default="by hand", show_default=True, help="Shown wherever it is paused.")
+@config_option
+@json_option
+def pause_command(
+    destination: str | None, *, reason: str, config: Path | None, as_json: bool
+) -> None:
+    """
+    Stop what leaves, until `homing resume`.
+
+    DESTINATION is mail, contacts, suppressions, segment, or email/NAME for the sends of one
+    email; without one, everything is paused. What comes in is still taken in and decided.
+    """
+    _check_email(destination, config)
+    with acting(config) as ask:
+        done = [
+            ask({"do": "pause", "name": name, "reason": reason})
+            for name in _named(destination, DESTINATIONS)
+        ]
+    rows_out(done, as_json=as_json)
+
+
+@click.command("resume")
+@click.argument("destination", required=False)
+@config_option
+@json_option
+def resume_command(destination: str | None, *, config: Path | None, as_json: bool) -> None:
+    """
+    Let it leave again; without DESTINATION, everything that is paused.
+
+    This is also how mail is let go after `homing restore`.
+    """
+    from homing.cli.reach import looking
+
+    with looking(config) as tx:
+        paused = tuple(tx.books.pauses())
+    with acting(config) as ask:
+        done = [ask({"do": "resume", "name": name}) for name in _named(destination, paused)]
+    rows_out(done, as_json=as_json)
+
+
+@click.command("resolve")
+@click.argument("send")
+@click.option("--as", "as_", required=True, type=click.Choice(("sent", "resend", "drop")),
+              help="It was sent; send it again; give it up.")  # fmt: skip
+@config_option
+@json_option
+def resolve_command(send: str, *, as_: str, config: Path | None, as_json: bool) -> None:
+    """
+    Decide of a send whose outcome nobody knows.
+
+    SEND is an id of `homing sends --state unknown` or `--state parked`. Look at the recipient's
+    mailbox, or at SendGrid's activity, before you send again: it may have been delivered.
+    """
+    with acting(config) as ask:
+        rows_out([ask({"do": "resolve", "send": send, "as": as_})], as_json=as_json)
+
+
+@click.command("reload")
+@config_option
+@json_option
+def reload_command(*, config: Path | None, as_json: bool) -> None:
+    """
+    Have the running service take the changed configuration.
+
+    An invalid one is refused (exit 78), and the one in force stays.
+    """
+    loaded_config(config)
+    with acting(config) as ask:
+        rows_out([{**ask({"do": "reload"}), "status": "reloaded"}], as_json=as_json)
+
+
+def _named(destination: str | None, every: tuple[str, ...]) -> tuple[str, ...]:
+    return every if destination is None else (destination,)
+
+
+def _check_email(destination: str | None, config: Path | None) -> None:
+    """A slip in an email's name must not look like a pause."""
+    from homing.config import ConfigError
+    from homing.config.problems import guess
+
+    if destination is None or not destination.startswith("email/"):
+        return
+    try:
+        emails = loaded_config(config).plans.emails
+    except ConfigError:
+        return
+    name = destination.removeprefix("email/")
+    if name not in emails:
+        msg = f"no [email.{name}]{guess(name, emails) or ' in the configuration'}"
+        raise BadInput(msg)

@@ -1,0 +1,129 @@
+"""Finds what a person at a terminal names: an event, a send, somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from homing.core import people
+from homing.core.digests import address_trace
+from homing.core.people import Identity, IdKind
+from homing.core.sendgrid import KNOWN_TYPES, EmailEvent, identity_key
+from homing.stages.act import NotThere, event_number
+from homing.stages.take import message_key
+
+if TYPE_CHECKING:
+    from homing.core.effects import SendRow
+    from homing.core.people import Person
+    from homing.ports import EventRow, LogReader, Tx
+
+
+def find_person(tx: Tx, name: str) -> Person | None:
+    """By userId, else anonymousId, else address."""
+    names = (
+        Identity(IdKind.USER, name),
+        Identity(IdKind.ANONYMOUS, name),
+        Identity(IdKind.EMAIL, name.strip().lower()),
+    )
+    for identity in names:
+        number = tx.people.find(identity)
+        person = None if number is None else tx.people.get(number)
+        if person is not None:
+            return person
+    return None
+
+
+def person_named(tx: Tx, name: str) -> Person:
+    """
+    Somebody who goes by that name.
+
+    Raises:
+        NotThere: Nobody does.
+    """
+    person = find_person(tx, name)
+    if person is None:
+        msg = f"nobody goes by {name!r}: expected a userId, an anonymousId or an address"
+        raise NotThere(msg)
+    return person
+
+
+def find_event(tx: Tx, name: str) -> EventRow | None:
+    """By "e12", else 12, else its messageId or sg_event_id."""
+    number = event_number(name)
+    if number is None and name.isascii() and name.isdigit() and len(name) < 19:
+        number = int(name)
+    row = None if number is None else tx.events.get(number)
+    return row or _event_by_id(tx, name)
+
+
+def event_named(tx: Tx, name: str) -> EventRow:
+    """
+    One event.
+
+    Raises:
+        NotThere: There is none.
+    """
+    row = find_event(tx, name)
+    if row is None:
+        msg = f"no event {name}"
+        raise NotThere(msg)
+    return row
+
+
+def _event_by_id(tx: Tx, name: str) -> EventRow | None:
+    keys = [message_key(name)]
+    for kind in KNOWN_TYPES:
+        own = identity_key(EmailEvent(kind, sg_event_id=name))
+        if own is not None:
+            keys.append(int.from_bytes(own[:8], signed=True))
+    for key in keys:
+        seen = tx.events.seen(key)
+        row = None if seen is None else tx.events.get(seen.event)
+        if row is not None:
+            return row
+    return None
+
+
+def event_data(reader: LogReader | None, row: EventRow) -> Mapping[str, Any] | None:
+    """What an event said, from the log; None once retention or erasure took it."""
+    raw = event_bytes(reader, row)
+    return None if raw is None else raw[1]
+
+
+def event_bytes(reader: LogReader | None, row: EventRow) -> tuple[bytes, Mapping[str, Any]] | None:
+    """An event's own bytes in the log, and what they say."""
+    from homing.core.splitting import split_events
+
+    request = None if reader is None else reader.request(row.request)
+    if request is None or request.seq != row.request:
+        return None
+    elements = split_events(request.body).elements
+    if row.item >= len(elements):
+        return None
+    return elements[row.item].raw, elements[row.item].data
+
+
+def numbers_of(person: Person) -> tuple[int, ...]:
+    """Every number a person has gone by."""
+    return (person.id, *person.merged)
+
+
+def addresses_of(tx: Tx, person: Person) -> list[str]:
+    """Every address of a person, the one now in use first."""
+    known = [name.value for name in tx.people.identities(person.id) if name.kind is IdKind.EMAIL]
+    trait = people.email_in(dict(person.traits))
+    found = [address for address in (person.email, trait, *known) if address]
+    return list(dict.fromkeys(found))
+
+
+def sends_of(tx: Tx, person: Person, *, limit: int) -> list[SendRow]:
+    """A person's newest sends, newest first: of their events, to their addresses, still open."""
+    numbers = numbers_of(person)
+    found = {row.id: row for row in tx.sends.open_of_person(person.id)}
+    for address in addresses_of(tx, person):
+        for row in tx.sends.by_trace(address_trace(address), limit=limit):
+            if row.person in numbers:
+                found[row.id] = row
+    for event in tx.events.of_person(numbers, limit=limit):
+        found |= {row.id: row for row in tx.sends.of_event(event.id)}
+    return sorted(found.values(), key=lambda row: -row.id)[:limit]

@@ -1,0 +1,116 @@
+"""``homing tail``: what happens, as it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from homing.cli.main import config_option, json_option
+from homing.cli.reach import looking
+from homing.cli.show import cell, json_out
+
+if TYPE_CHECKING:
+    from homing.core.effects import SendRow
+    from homing.ports import Tx
+
+POLL_S = 0.5
+# more than this between two looks is counted, not shown
+AT_ONCE = 1_000
+WATCHED = 1_000
+
+FIELDS: Final = {
+    "what": "event, send (made or changed), or skipped (more came than can be shown)",
+    "count": "of skipped: how many",
+    "…": "the fields of `events list` or `sends list`",
+}
+
+
+@click.command("tail")
+@click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
+@click.option("--lines", "-n", default=10, show_default=True, type=click.IntRange(0),
+              help="How many of the past.")  # fmt: skip
+@config_option
+@json_option
+def tail_command(*, follow: bool, lines: int, config: Path | None, as_json: bool) -> None:
+    """The newest events and sends; with -f also those to come, and sends that change."""
+    watch = Watch()
+    with looking(config) as tx:
+        found = list(watch.newest(tx, lines))
+    _out(found, as_json=as_json)
+    while follow:
+        time.sleep(POLL_S)
+        with looking(config) as tx:
+            found = list(watch.news(tx))
+        _out(found, as_json=as_json)
+
+
+class Watch:
+    """What was already shown."""
+
+    def __init__(self) -> None:
+        self._event = 0
+        self._sends: dict[int, tuple[str, str | None]] = {}
+
+    def newest(self, tx: Tx, lines: int) -> Iterator[dict[str, Any]]:
+        """The last *lines* of the past, oldest first."""
+        found = list(self.news(tx, at_once=max(lines, 1)))
+        found = [line for line in found if line["what"] != "skipped"]
+        yield from found[len(found) - min(lines, len(found)) :]
+
+    def news(self, tx: Tx, *, at_once: int = AT_ONCE) -> Iterator[dict[str, Any]]:
+        """What is new or changed since the last look, in order of arrival."""
+        lines = [*self._events(tx, at_once), *self._changes(tx)]
+        lines.sort(key=lambda line: (line[0], line[1]["what"]))
+        yield from (line for _, line in lines)
+
+    def _events(self, tx: Tx, at_once: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        from homing.cli.views import event_view
+
+        rows = tx.events.newest(state=None, before=None, limit=at_once)
+        new = [row for row in reversed(rows) if row.id > self._event]
+        if new and self._event and new[0].id > self._event + 1:
+            count = new[0].id - self._event - 1
+            yield new[0].received_at, {"what": "skipped", "count": count}
+        for row in new:
+            yield row.received_at, {"what": "event", **event_view(tx, row)}
+        self._event = rows[0].id if rows else self._event
+
+    def _changes(self, tx: Tx) -> Iterator[tuple[int, dict[str, Any]]]:
+        from homing.cli.views import send_view
+
+        rows = tx.sends.newest(state=None, before=None, limit=WATCHED)
+        for row in reversed(rows):
+            if self._sends.get(row.id) != (row.state, row.mail):
+                yield _changed_at(row), {"what": "send", **send_view(row)}
+        self._sends = {row.id: (row.state, row.mail) for row in rows}
+
+
+def _changed_at(row: SendRow) -> int:
+    """About when a send came into its state, in unix ms."""
+    return max(filter(None, (row.reserved_at, row.in_flight_at, row.accepted_at)))
+
+
+def _out(lines: list[dict[str, Any]], *, as_json: bool) -> None:
+    for line in lines:
+        if as_json:
+            json_out(line)
+        else:
+            click.echo(_line(line))
+
+
+def _line(line: dict[str, Any]) -> str:
+    if line["what"] == "skipped":
+        return f"… {line['count']} events more"
+    if line["what"] == "event":
+        parts = (line["id"], line["type"], line["name"], line["person"], line["state"])
+        at = line["received_at"]
+    else:
+        parts = (line["id"], line["email"], line["to"], line["state"], line["mail"])
+        at = line["accepted_at"] or line["reserved_at"]
+    words = [line["what"].ljust(5), *(cell(part) for part in parts if part)]
+    reason = f"  ({cell(line['reason'])})" if line["reason"] else ""
+    return f"{at}  {'  '.join(words)}{reason}"

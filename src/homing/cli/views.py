@@ -1,0 +1,239 @@
+"""
+Rows of the store as the objects that commands print.
+
+The tables of fields are the contract of ``--json``: the reference is written from them, and a test
+holds each view to its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+
+from homing.cli.show import time_text
+from homing.core.effects import SendFlag
+
+if TYPE_CHECKING:
+    from homing.core.effects import SendRow
+    from homing.core.people import Person
+    from homing.core.suppression import Suppression
+    from homing.ports import Attempt, EventRow, Tx
+
+Fields: TypeAlias = Mapping[str, str]
+View: TypeAlias = dict[str, object]
+
+EVENT: Final[Fields] = {
+    "id": 'its number, "e12"',
+    "at": "when it happened",
+    "received_at": "when it was received",
+    "source": 'where it came in: "segment/web", "sendgrid/default"',
+    "type": "Segment's or SendGrid's type",
+    "name": "of a track event, or the name under which SendGrid's is written home",
+    "person": "userId, else anonymousId, else address",
+    "state": "done, filtered, quarantined or dead",
+    "reason": "why it is not done",
+    "send": "of SendGrid's: the send it tells of",
+    "message_id": "Segment's messageId, SendGrid's sg_event_id",
+}
+
+SEND: Final[Fields] = {
+    "id": "what `homing_send` says",
+    "reserved_at": "when it was decided",
+    "email": "name of the [email.*]",
+    "to": "the address; null once erased",
+    "person": "userId or anonymousId, else the address",
+    "state": "reserved, in_flight, retry, unknown, parked, accepted, rejected, skipped, expired or "
+    "dropped",
+    "mail": "the most severe event of SendGrid's: processed to spam",
+    "reason": "why it is in that state",
+    "rule": "the route that decided",
+    "step": "of a journey",
+    "variant": "of a random split",
+    "version": "of the configuration that decided",
+    "class": "transactional or marketing",
+    "template": "instead of the email's own",
+    "event": "the event that caused it",
+    "attempts": "how often it was tried",
+    "due_at": "when it may leave",
+    "expires_at": "when it is too late",
+    "accepted_at": "when SendGrid took it",
+    "delivered_at": "when it was delivered",
+    "last_event_at": "time of the newest event of SendGrid's",
+    "message_id": "SendGrid's X-Message-Id; captured-… when nothing left",
+    "opened": "by a person",
+    "clicked": "",
+    "silent": "accepted, and nothing was heard in time",
+    "resent": "sent again after an unknown outcome",
+}
+
+EFFECT: Final[Fields] = {
+    "id": 'its number, "x12"',
+    "dest": "segment or suppressions",
+    "kind": "track, identify, suppress, unsuppress",
+    "state": "ready, done, dead or dropped",
+    "reason": "why it is in that state",
+    "person": "number of the person",
+    "rule": "the route that decided",
+    "event": "the event that caused it",
+    "attempts": "how often it was tried",
+    "made_at": "when it was decided",
+    "due_at": "when it may leave",
+}
+
+PERSON: Final[Fields] = {
+    "id": "number of the person",
+    "user_id": "",
+    "anonymous_id": "",
+    "email": "",
+    "zone": "the last time zone seen",
+    "traits": "as they are now",
+    "audiences": "key -> member",
+}
+
+SUPPRESSION: Final[Fields] = {
+    "address": "",
+    "scope": "global, bounce, spam, invalid, or group:NAME",
+    "suppressed": "false: an explicit opt-in",
+    "source": "sendgrid, segment, homing or operator",
+    "reason": "",
+    "at": "since when, by event time",
+}
+
+ATTEMPT: Final[Fields] = {
+    "number": "which attempt",
+    "at": "when",
+    "outcome": "retry, unknown, reject",
+    "detail": "what was said",
+}
+
+
+def event_view(tx: Tx, row: EventRow, *, label: str | None = None) -> View:
+    """One event; *label* names its person where that is known."""
+    return {
+        "id": f"e{row.id}",
+        "at": time_text(row.at),
+        "received_at": time_text(row.received_at),
+        "source": row.source,
+        "type": row.type,
+        "name": row.name,
+        "person": label or _label(tx, row.person),
+        "state": row.state.value,
+        "reason": row.reason,
+        "send": _send_key(tx, row.send),
+        "message_id": row.message_id,
+    }
+
+
+def send_view(row: SendRow) -> View:
+    """One send."""
+    return {
+        "id": row.key,
+        "reserved_at": time_text(row.reserved_at),
+        "email": row.email,
+        "to": row.address,
+        "person": row.user or row.address,
+        "state": row.state,
+        "mail": row.mail,
+        "reason": row.reason,
+        "rule": row.rule,
+        "step": row.step or None,
+        "variant": row.variant,
+        "version": row.version,
+        "class": row.kind,
+        "template": row.template,
+        "event": None if row.event is None else f"e{row.event}",
+        "attempts": row.attempt,
+        "due_at": time_text(row.due_at),
+        "expires_at": time_text(row.expires_at),
+        "accepted_at": time_text(row.accepted_at),
+        "delivered_at": time_text(row.delivered_at),
+        "last_event_at": time_text(row.last_event_at),
+        "message_id": row.message_id,
+        **_flags(row.flags),
+    }
+
+
+def _flags(flags: int) -> View:
+    return {
+        "opened": bool(flags & SendFlag.OPENED),
+        "clicked": bool(flags & SendFlag.CLICKED),
+        "silent": bool(flags & SendFlag.SILENT),
+        "resent": bool(flags & SendFlag.RESENT),
+    }
+
+
+def effect_view(row: Mapping[str, Any]) -> View:
+    """One effect, without what it would write."""
+    return {
+        "id": f"x{row['id']}",
+        "dest": row["dest"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "person": row["person"],
+        "rule": row["rule"],
+        "event": None if row["event"] is None else f"e{row['event']}",
+        "attempts": row["attempt"],
+        "made_at": time_text(row["made_at"]),
+        "due_at": time_text(row["due_at"]),
+    }
+
+
+def person_view(person: Person) -> View:
+    """One person."""
+    return {
+        "id": person.id,
+        "user_id": person.user_id,
+        "anonymous_id": person.anonymous_id,
+        "email": person.email,
+        "zone": person.zone,
+        "traits": dict(person.traits),
+        "audiences": {key: member for key, (member, _) in person.audiences.items()},
+    }
+
+
+def suppression_view(address: str, record: Suppression) -> View:
+    """What is known of one address within one scope."""
+    return {
+        "address": address,
+        "scope": record.scope,
+        "suppressed": record.suppressed,
+        "source": record.source.value,
+        "reason": record.reason,
+        "at": time_text(record.at_ms),
+    }
+
+
+def attempt_view(attempt: Attempt) -> View:
+    """What one attempt came to."""
+    return {
+        "number": attempt.number,
+        "at": time_text(attempt.at),
+        "outcome": attempt.outcome,
+        "detail": attempt.detail,
+    }
+
+
+def json_in(raw: bytes | None) -> object:
+    """What a column of JSON holds; None of what is gone or no JSON."""
+    try:
+        return None if raw is None else orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def only(views: Iterable[View], *names: str) -> list[View]:
+    """The same views with some of their fields."""
+    return [{name: view[name] for name in names} for view in views]
+
+
+def _label(tx: Tx, number: int | None) -> str | None:
+    person = None if number is None else tx.people.get(number)
+    return None if person is None else person.label
+
+
+def _send_key(tx: Tx, number: int | None) -> str | None:
+    row = None if number is None else tx.sends.get(number)
+    return None if row is None else row.key

@@ -1,0 +1,26 @@
+"""
+Crash points: named moments at which a test lets the process die, as ``kill -9`` would.
+
+``HOMING_CRASH_AT=after_intent`` in the environment picks one; without it nothing is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Final
+
+VARIABLE: Final = "HOMING_CRASH_AT"
+
+BEFORE_INTENT: Final = "before_intent"
+AFTER_INTENT: Final = "after_intent"
+AFTER_ACCEPT: Final = "after_accept"
+AFTER_OUTCOME: Final = "after_outcome"
+
+_CHOSEN: Final = os.environ.get(VARIABLE)
+
+
+def reached(point: str) -> None:
+    """Die here if the environment names this point."""
+    if point == _CHOSEN:
+        os.kill(os.getpid(), signal.SIGKILL)
