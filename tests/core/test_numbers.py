@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -10,7 +11,7 @@ import quickjs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homing.core.numbers import MAX_NUMBER_TEXT, number_text, read_number
+from homing.core.numbers import MAX_NUMBER_TEXT, number_text, read_decimal, read_number
 
 JAVASCRIPT = quickjs.Context()
 STRING_OF = JAVASCRIPT.eval("(text) => String(Number(text))")
@@ -35,6 +36,11 @@ class TestReadNumber:
             ("0.1", 0.1),
             (".5", 0.5),
             ("1e3", 1000.0),
+            ("1e+21", 1e21),
+            ("1e-7", 1e-7),
+            ("$1,234,567.89", 1234567.89),
+            ("55.34€", 55.34),
+            ("₹1,000", 1000),
             ("007", 7),
             ("9" * 30, 1e30),
         ],
@@ -50,6 +56,18 @@ class TestReadNumber:
         [
             *("", " ", "$", "-", ".", "-.", "e5", "$e5", "five", "5 apples", "USD 5", "$5$", "--5"),
             *("-$-5", "1,5", "1,23", "1.234,50", "1234,567", ",123", "1,,234", "1_000", "0x10"),
+            *(
+                "5.",
+                "$5.",
+                "5.e3",
+                "5%",
+                "$$5",
+                "€$5",
+                "12,34,567",
+                "1,234,",
+                "1,234.5.6",
+                "1e5000",
+            ),
             *("Infinity", "-Infinity", "nan", "NaN", "1e400", "٣", "½", "1 234"),
             "1" * (MAX_NUMBER_TEXT + 1),
         ],
@@ -100,6 +118,41 @@ class TestReadNumber:
         number = read_number(text)
 
         assert number is None or number == orjson.loads(orjson.dumps(number))
+
+
+class TestReadDecimal:
+    @pytest.mark.parametrize(
+        ("value", "result"),
+        [("$0.10", "0.10"), ("1,234.50", "1234.50"), (0.1, "0.1"), (5, "5"), ("-$5", "-5")],
+    )
+    def test_money_is_exact(self, value, result):
+        """
+        What is written is what is read: sums of it have no rounding.
+        """
+        assert result == format(read_decimal(value), "f")
+
+    def test_an_integer_of_any_size_is_exact(self):
+        """
+        More digits than Python prints are no obstacle.
+        """
+        assert Decimal(10) ** 5_000 == read_decimal(10**5_000)
+
+    @pytest.mark.parametrize("value", [None, True, "x", "1e400", [], math.nan, math.inf])
+    def test_what_is_no_number_is_none(self, value):
+        """
+        The same values as of `read_number` are refused.
+        """
+        assert read_decimal(value) is None
+
+    @given(st.text(alphabet="0123456789.,$€+-eE ", max_size=12) | st.text(max_size=5))
+    def test_it_reads_the_same_texts_as_read_number(self, text):
+        """
+        Both readings agree on what is a number, and on its value.
+        """
+        number, exact = read_number(text), read_decimal(text)
+
+        assert (number is None) == (exact is None)
+        assert number is None or float(number) == float(exact)
 
 
 class TestNumberText:

@@ -9,26 +9,33 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from tests.support import openapi, oracle
 
 from homing.emulators import (
     Destination,
     Faults,
     SegmentEmulator,
     SegmentWebhookSender,
+    SenderPace,
     SendGridEmulator,
     SendGridSettings,
-    SenderPace,
 )
+
+if TYPE_CHECKING:
+    from homing.core.effects import SendRow
+    from homing.processes.books import Books
 
 SECRET = "a-shared-secret"
 TOKEN = "a-webhook-token"
+SOAK = "HOMING_SOAK" in os.environ
 
 CONFIG = """
 [server]
@@ -72,6 +79,10 @@ template = "d-00000000000000000000000000000002"
 group = "newsletter"
 categories = ["digest"]
 
+[email.notice]
+template = "d-00000000000000000000000000000003"
+on_unknown = "drop"
+
 [route.order-confirmation]
 when = 'event = "Order Completed" and properties.total > 0'
 send = "order-confirmation"
@@ -79,6 +90,10 @@ send = "order-confirmation"
 [route.digest]
 when = 'event = "Digest Due"'
 send = "digest"
+
+[route.notice]
+when = 'event = "Notice Due"'
+send = "notice"
 {extra}
 """
 
@@ -88,6 +103,25 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def eventually(predicate: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """
+    Wait until something outside this process holds, asked often.
+
+    Raises:
+        TimeoutError: It did not.
+    """
+    async with asyncio.timeout(timeout_s):
+        while not predicate():  # noqa: ASYNC110  nobody tells this process
+            await asyncio.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)
@@ -105,6 +139,16 @@ class Service:
         self.log = self.folder / "homing.log"
 
     @property
+    def state(self) -> Path:
+        """The state file."""
+        return self.folder / "homing.db"
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / "homing.toml"
+
+    @property
     def url(self) -> str:
         """Where Segment and SendGrid post to."""
         return f"http://127.0.0.1:{self.public}"
@@ -116,13 +160,17 @@ class Service:
 
     async def start(self, **environ: str) -> None:
         """Start `homing serve` and wait until it is ready."""
+        await self.launch(**environ)
+        await self.ready()
+
+    async def launch(self, **environ: str) -> None:
+        """Start `homing serve`."""
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "homing", "serve", "--config", str(self.folder / "homing.toml"),
+                sys.executable, "-m", "homing", "serve", "--config", str(self.config),
                 env={**os.environ, **self.environ, **environ}, stderr=log, stdout=log,
                 start_new_session=True,
             )  # fmt: skip
-        await self.ready()
 
     async def ready(self, timeout_s: float = 20.0) -> None:
         """Wait until the service says that it is ready."""
@@ -130,8 +178,8 @@ class Service:
             while True:
                 assert self.process is not None
                 if self.process.returncode is not None:
-                    text = self.log.read_text()[-4000:]
-                    raise AssertionError(f"exit {self.process.returncode}: {text}")
+                    msg = f"exit {self.process.returncode}: {self.log.read_text()[-4000:]}"
+                    raise AssertionError(msg)
                 with contextlib.suppress(aiohttp.ClientError):
                     async with session.get(f"{self.admin_url}/readyz") as answer:
                         if answer.status == 200:
@@ -148,15 +196,54 @@ class Service:
     async def kill(self) -> None:
         """SIGKILL to every process of the service."""
         assert self.process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        pids = (self.process.pid, *self.children().values())
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         await self.process.wait()
+        # they hold the store's lock until they are gone
+        await eventually(lambda: not any(map(_is_alive, pids)), 10.0)
+
+    def children(self) -> dict[str, int]:
+        """Process ids by name: "receiver", "worker"; empty when all is one process."""
+        assert self.process is not None
+        found: dict[str, int] = {}
+        with contextlib.suppress(OSError):
+            pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+            for pid in pids.split():
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                name = next((w for w in words if w.startswith(b"homing.processes.")), b"")
+                found[name.decode().rpartition(".")[2]] = int(pid)
+        return found
+
+    async def kill_child(self, name: str) -> None:
+        """SIGKILL to "receiver" or "worker" alone; the supervisor starts it anew."""
+        pid = self.children()[name]
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not _is_alive(pid), 10.0)
+
+    def edit(self, old: str, new: str) -> None:
+        """Change a part of the configuration file; it must be there."""
+        text = self.config.read_text()
+        assert old in text, old
+        self.config.write_text(text.replace(old, new))
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
+    async def exited(self, timeout_s: float = 30.0) -> int:
+        """Wait until the process is gone by itself; its exit code."""
+        assert self.process is not None
+        async with asyncio.timeout(timeout_s):
+            return await self.process.wait()
 
     async def command(self, *args: str, code: int = 0) -> str:
         """Run `homing ARGS`; its standard output."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "homing", *args,
-            env={**os.environ, **self.environ, "HOMING_CONFIG": str(self.folder / "homing.toml")},
+            env={**os.environ, **self.environ, "HOMING_CONFIG": str(self.config)},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()
@@ -178,11 +265,95 @@ class World:
     segment: SegmentEmulator
     sender: SegmentWebhookSender
 
-    async def settled(self, predicate: Any, timeout_s: float = 30.0) -> None:  # noqa: ANN401
-        """Wait until *predicate* holds of `homing stats`."""
+    async def until(
+        self, predicate: Callable[[], object], timeout_s: float = 30.0, *, what: str = ""
+    ) -> None:
+        """Wait until something of the service's files or log holds, asked every 20 ms."""
+        try:
+            await eventually(predicate, timeout_s)
+        except TimeoutError:
+            tables = json.dumps(self.books().tables())
+            tail = self.service.log.read_text("utf-8", "replace")[-3000:]
+            msg = f"not in {timeout_s} s{what and ': '}{what}\n{tables}\n{tail}"
+            raise AssertionError(msg) from None
+
+    async def settled(
+        self, predicate: Callable[[dict[str, Any]], object], timeout_s: float = 30.0
+    ) -> None:
+        """Wait until *predicate* holds of what `homing stats` shows."""
+        await self.until(lambda: predicate(self.tables()), timeout_s)
+
+    async def evaluated(self, requests: int | None = None, timeout_s: float = 30.0) -> None:
+        """Wait until every accepted request (at least so many) has become events."""
+
+        def reached() -> bool:
+            counted = self.books().requests
+            return counted["pending"] == 0 and counted["received"] >= (requests or 0)
+
+        await self.until(reached, timeout_s, what="evaluated")
+
+    async def at_rest(self, timeout_s: float = 30.0) -> None:
+        """Wait until nothing is to be done on either side."""
+
+        def quiet() -> bool:
+            books = self.books()
+            moving = sum(books.sends[state] for state in ("reserved", "retry", "in_flight"))
+            ready = sum(states["ready"] for states in books.effects.values())
+            return not (books.requests["pending"] or moving or ready)
+
         async with asyncio.timeout(timeout_s):
-            while not predicate(await self.service.stats()):
-                await asyncio.sleep(0.05)
+            while True:
+                await self.sendgrid.settle(timeout_s)
+                await self.until(quiet, timeout_s, what="at rest")
+                if self.sendgrid.idle:
+                    return
+
+    def books(self) -> Books:
+        """The books now, read from the files."""
+        return oracle.books(self.service.state)
+
+    def tables(self) -> dict[str, Any]:
+        """The books as `homing stats --json` has them."""
+        return self.books().tables()
+
+    def sends(self) -> list[SendRow]:
+        """The ledger, oldest first."""
+        return oracle.sends(self.service.state)
+
+    def states(self) -> Counter[str]:
+        """How many sends are in which state."""
+        return Counter(row.state for row in self.sends())
+
+    def accepted(self) -> Counter[str]:
+        """How many mails SendGrid took, by ``homing_send``."""
+        return Counter(mail.custom_args.get("homing_send", "?") for mail in self.sendgrid.accepted)
+
+    def posts(self) -> Counter[str]:
+        """How many posts of mail reached SendGrid, taken or not, by ``homing_send``."""
+        found: Counter[str] = Counter()
+        for request in self.sendgrid.requests.to("/v3/mail/send"):
+            block = json.loads(request.body)["personalizations"][0]
+            found[block["custom_args"]["homing_send"]] += 1
+        return found
+
+    def assert_sound(self) -> None:
+        """
+        Assert what holds after every story: balanced books, sound lanes, a clean log.
+
+        Raises:
+            AssertionError: Something does not; says what.
+        """
+        if self.service.state.exists():
+            oracle.assert_books_balance(self.service.state)
+            oracle.assert_lanes_sound(self.service.state)
+            unexplained = oracle.duplicates_are_accounted_for(self.accepted(), self.service.state)
+            assert not unexplained, unexplained
+        secrets = [value for value in self.service.environ.values() if len(value) >= 6]
+        oracle.assert_log_clean(self.service.log, secrets)
+        if openapi.available():
+            openapi.assert_exchanges_valid(
+                request for request in self.sendgrid.requests if request.status != 401
+            )
 
 
 def write_config(
@@ -212,27 +383,34 @@ async def world(
     faults: Faults | None = None,
     settings: SendGridSettings | None = None,
     pace: SenderPace | None = None,
+    destination: Destination | None = None,
     start: bool = True,
     **changes: object,
 ) -> AsyncIterator[World]:
-    """A running service, an emulated SendGrid that posts to it, an emulated Segment."""
+    """
+    A running service, an emulated SendGrid that posts to it, an emulated Segment.
+
+    After a story that went well, the files and the log are judged: see `World.assert_sound`.
+    """
     async with (
         SendGridEmulator(faults=faults, settings=settings) as sendgrid,
         SegmentEmulator(faults=faults) as segment,
     ):
         service = write_config(folder, sendgrid, segment, **changes)
         sendgrid.webhook_url = f"{service.url}/sendgrid"
-        destination = Destination(secret=SECRET, token=TOKEN)
+        destination = destination or Destination(secret=SECRET, token=TOKEN)
         async with SegmentWebhookSender(
             f"{service.url}/segment", destination, faults=faults, pace=pace
         ) as sender:
-            if start:
-                await service.start()
+            place = World(service, sendgrid, segment, sender)
             try:
-                yield World(service, sendgrid, segment, sender)
+                if start:
+                    await service.start()
+                yield place
             finally:
                 if service.process is not None:
                     await service.kill()
+            place.assert_sound()
 
 
 def track(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,7 @@ class Bench:
         connections: int,
         people: int = 0,
         sends: int = 1,
+        first: int = 0,
         per_second: float = 0.0,
     ) -> Posted:
         """
@@ -71,7 +72,7 @@ class Bench:
         """
         task = LoadTask(
             port, kind, posts, connections, people or self.scale.people, pem_of(self.key), sends,
-            per_second,
+            first, per_second,
         )  # fmt: skip
         async with piped("homing.bench.load", task) as child:
             await child.hear(dict)
@@ -128,6 +129,18 @@ async def did(child: Piped, word: str, expected: int) -> Done:
         msg = f"{word} did {done.done}, expected {expected}"
         raise BenchFailed(msg)
     return done
+
+
+async def turns(
+    rounds: int, measured: Callable[[], Awaitable[Run]], reference: Callable[[], Awaitable[Run]]
+) -> tuple[list[Run], list[Run]]:
+    """The runs of both, taken in turns: what else this machine does falls on both alike."""
+    ours: list[Run] = []
+    theirs: list[Run] = []
+    for _ in range(rounds):
+        ours.append(await measured())
+        theirs.append(await reference())
+    return ours, theirs
 
 
 def run_of(posted: Posted, *, times: int = 1) -> Run:

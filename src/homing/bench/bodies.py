@@ -139,17 +139,17 @@ def user_of_send(send: int, people: int) -> int:
 
 
 def requests(
-    kind: Kind, count: int, *, people: int, sends: int, signer: Signer
+    kind: Kind, numbers: range, *, people: int, sends: int, signer: Signer
 ) -> Iterator[bytes]:
     """Whole requests, head and body, signed as Segment or SendGrid signs them."""
     if kind is Kind.ENGAGEMENT:
         at = int(datetime.now(UTC).timestamp())
-        for number in range(count):
+        for number in numbers:
             body = engagement_body(number, sends=sends, people=people)
             yield _request(b"/sendgrid", body, signer.headers(body, timestamp=at))
         return
     body_of = segment_bodies(kind, people)
-    for number in range(count):
+    for number in numbers:
         body = body_of(number)
         digest = hmac.digest(SECRET.encode(), body, "sha1").hex()
         yield _request(b"/segment", body, {"X-Signature": digest})

@@ -84,7 +84,7 @@ _CONDITIONS = (
     'event = "Order Completed" and properties.currency = "JPY"',
     'type = "page" and context.page.path = "/pricing"',
     'type = "identify" and traits.plan = "enterprise"',
-    "context.campaign.name != null",
+    "context.app.name != null",
 )
 
 
@@ -250,7 +250,7 @@ async def is_answered(port: int, path: bytes) -> bool:
     except OSError:
         return False
     try:
-        writer.write(b"GET %b HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n" % path)
+        writer.write(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" % path)
         return (await reader.read(12)).endswith(b" 200")
     except OSError:
         return False

@@ -36,6 +36,8 @@ class LoadTask(msgspec.Struct):
     What to post.
 
     Args:
+        first: The number of the first post; SendGrid's events of other posts are of other sends.
+
         per_second: Pace; 0 is a closed loop.
 
         sends: How many sends the ledger has that SendGrid's events can be of.
@@ -50,6 +52,7 @@ class LoadTask(msgspec.Struct):
     people: int
     key_pem: str
     sends: int = 1
+    first: int = 0
     per_second: float = 0.0
 
 
@@ -222,8 +225,9 @@ class Load:
 def _requests(task: LoadTask) -> Iterator[bytes]:
     key = load_pem_private_key(task.key_pem.encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101  the benchmark's own
+    numbers = range(task.first, task.first + task.posts)
     return requests(
-        task.kind, task.posts, people=task.people, sends=task.sends, signer=Signer(key)
+        task.kind, numbers, people=task.people, sends=task.sends, signer=Signer(key)
     )
 
 

@@ -10,8 +10,7 @@ import click
 from homing.cli.main import BadInput, config_option, json_option
 from homing.cli.reach import acting, loaded_config
 from homing.cli.show import rows_out
-
-DESTINATIONS: Final = ("mail", "contacts", "suppressions", "segment")
+from homing.core.effects import Dest
 
 PAUSE_FIELDS: Final = {"name": "the destination, or email/NAME", "status": "paused"}
 RESUME_FIELDS: Final = {
@@ -41,7 +40,7 @@ def pause_command(
     with acting(config) as ask:
         done = [
             ask({"do": "pause", "name": name, "reason": reason})
-            for name in _named(destination, DESTINATIONS)
+            for name in _named(destination, tuple(Dest))
         ]
     rows_out(done, as_json=as_json)
 

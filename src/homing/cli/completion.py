@@ -15,7 +15,7 @@ def completion_command(shell: str) -> None:
     bash:  eval "$(homing completion bash)"   in ~/.bashrc
     zsh:   eval "$(homing completion zsh)"    in ~/.zshrc
     fish:  homing completion fish > ~/.config/fish/completions/homing.fish
-    """  # noqa: D301  \b keeps click from filling the lines
+    """
     from click.shell_completion import get_completion_class
 
     from homing.cli.main import homing

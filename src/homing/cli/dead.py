@@ -162,7 +162,7 @@ def _sends(tx: Tx) -> Iterator[dict[str, object]]:
     for state in SEND_STATES:
         page = _send_page(tx, state)
         for row in newest(page, lambda row: row.id):
-            yield _row(row.key, "send", row.email, row.reserved_at, (row.state, row.reason))
+            yield _row(row.key, row.email, row.reserved_at, said=(row.state, row.reason))
 
 
 def _send_page(tx: Tx, state: str) -> Any:  # noqa: ANN401  a page of rows
@@ -178,7 +178,8 @@ def _events(tx: Tx) -> Iterator[dict[str, object]]:
     )
     for row in rows:
         what = row.name or row.type or row.source
-        yield _row(f"e{row.id}", "event", what, row.received_at, (row.state.value, row.reason))
+        said = (row.state.value, row.reason)
+        yield _row(f"e{row.id}", what, row.received_at, said=said)
 
 
 def _effects(tx: Tx) -> Iterator[dict[str, object]]:
@@ -188,13 +189,12 @@ def _effects(tx: Tx) -> Iterator[dict[str, object]]:
     for row in rows:
         what = f"{row['dest']} {row['kind']}"
         said = ("dead", None if row["reason"] is None else str(row["reason"]))
-        yield _row(f"x{row['id']}", "effect", what, _int(row["made_at"]), said)
+        yield _row(f"x{row['id']}", what, _int(row["made_at"]), said=said)
 
 
-def _row(
-    key: str, kind: str, what: str, at: int, said: tuple[str, str | None]
-) -> dict[str, object]:
+def _row(key: str, what: str, at: int, *, said: tuple[str, str | None]) -> dict[str, object]:
     state, reason = said
+    kind = {"e": "event", "x": "effect"}.get(key[0], "send")
     return {
         "id": key, "kind": kind, "what": what, "at": time_text(at), "state": state,
         "reason": reason,

@@ -19,7 +19,7 @@ from homing.core.people import Person, identities_of, with_identities
 from homing.core.plans import Send
 from homing.stages import compose
 from homing.stages.cause import Cause
-from homing.stages.reserve import reserve_send
+from homing.stages.reserve import NO_FLAGS, reserve_send
 
 if TYPE_CHECKING:
     from homing.adapters.render import HandlebarsRenderer
@@ -53,7 +53,7 @@ class Wanted:
     route: Route | None = None
     to: str | None = None
     records: Records = field(default_factory=dict)
-    flags: SendFlag = SendFlag(0)
+    flags: SendFlag = NO_FLAGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,12 @@ def draft(wanted: Wanted, *, now_ms: int, tag: int) -> Draft:
 
     cause = _cause(wanted, now_ms)
     with scratch() as tx:
-        row, data = _reserved(tx, wanted, cause, tag)
+        row, data = _reserved(tx, wanted, cause, tag=tag)
     claimed = compose.claimed_of(row, wanted.email, wanted.records, data=data)
     return Draft(row, claimed, wanted.email)
 
 
-def _reserved(tx: SqliteTx, wanted: Wanted, cause: Cause, tag: int) -> tuple[SendRow, bytes]:
+def _reserved(tx: SqliteTx, wanted: Wanted, cause: Cause, *, tag: int) -> tuple[SendRow, bytes]:
     want = _want(wanted)
     if wanted.to is not None:
         for record in wanted.records.values():

@@ -109,6 +109,7 @@ _CODES: Final = {
     "MissingSecret": exits.EX_CONFIG,
     "NewerSchema": exits.EX_CONFIG,
     "NoSqlite": exits.EX_CONFIG,
+    "NoKey": exits.EX_CONFIG,
     "StoreBusy": exits.EX_TEMPFAIL,
     "StoreFull": exits.EX_IOERR,
     "StoreFailed": exits.EX_IOERR,

@@ -102,11 +102,11 @@ def _chosen(tx: Tx, since: str | None, *filters: str | None) -> Iterator[EventRo
     for row in islice(rows, MOST):
         if row.received_at < after:
             return
-        if _is_chosen(row, state, name, reason):
+        if _is_chosen(row, state, name=name, reason=reason):
             yield row
 
 
-def _is_chosen(row: EventRow, state: str | None, name: str | None, reason: str | None) -> bool:
+def _is_chosen(row: EventRow, state: str | None, *, name: str | None, reason: str | None) -> bool:
     return (
         (state is None or row.state.value == state)
         and (name is None or row.name == name)

@@ -10,7 +10,7 @@ import click
 from homing.cli.listing import PAGE, Listing, first, limit_option, newest
 from homing.cli.main import config_option, json_option
 from homing.cli.reach import loaded_config, looking
-from homing.cli.show import heading_out, json_out, pairs_out, rows_out, text
+from homing.cli.show import heading_out, json_out, pairs_out, rows_out, text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homing.config import Loaded
     from homing.core.effects import SendRow
     from homing.core.mail import Rendered
-    from homing.ports import EventRow, Tx
+    from homing.ports import Attempt, EventRow, Tx
 
 COLUMNS: Final = ("id", "reserved_at", "email", "to", "person", "state", "mail", "rule", "reason")
 STATES: Final = (
@@ -33,6 +33,13 @@ SHOW_FIELDS: Final = {
     "data": "the template data; null once it is gone",
     "body": "the body of mail/send it has, or would have now; null once the data is gone",
     "rendered": "subject, html, text: of an email that Homing renders; else null",
+}
+
+
+_PARTS: Final = {
+    "timeline": ("at", "what"),
+    "attempts": ("number", "at", "outcome", "detail"),
+    "events": ("id", "at", "type", "state", "reason"),
 }
 
 
@@ -115,12 +122,11 @@ def story_of(tx: Tx, row: SendRow) -> dict[str, Any]:
     """What became of a send."""
     from homing.cli.views import attempt_view, event_view, send_view
 
-    events = _events_of(tx, row)
-    attempts = [attempt_view(attempt) for attempt in tx.sends.attempts(row.id)]
+    events, attempts = _events_of(tx, row), tx.sends.attempts(row.id)
     return {
         "send": send_view(row),
         "timeline": _timeline(row, attempts, events),
-        "attempts": attempts,
+        "attempts": [attempt_view(attempt) for attempt in attempts],
         "events": [event_view(tx, event) for event in events],
     }
 
@@ -137,24 +143,22 @@ def _events_of(tx: Tx, row: SendRow) -> list[EventRow]:
 
 
 def _timeline(
-    row: SendRow, attempts: list[dict[str, object]], events: list[EventRow]
+    row: SendRow, attempts: list[Attempt], events: list[EventRow]
 ) -> list[dict[str, object]]:
-    from homing.cli.show import time_text
-
-    what: list[tuple[int | None, str]] = [
+    lines: list[tuple[int | None, str]] = [
         (row.reserved_at, f"reserved by {row.rule}"),
         (row.in_flight_at, f"attempt {row.attempt} began"),
+        *((a.at, f"attempt {a.number}: {a.outcome}: {a.detail}") for a in attempts),
         (row.accepted_at, f"accepted: {row.message_id or 'by evidence, or by hand'}"),
-        *((event.at, f"{event.type} (e{event.id})") for event in events),
     ]
-    lines: list[dict[str, object]] = [
-        {"at": time_text(at), "what": text} for at, text in what if at is not None
-    ]
-    lines += [
-        {"at": a["at"], "what": f"attempt {a['number']}: {a['outcome']}: {a['detail']}"}
-        for a in attempts
-    ]
-    return sorted(lines, key=lambda line: str(line["at"]))
+    known = [(at, at, what) for at, what in lines if at is not None]
+    # SendGrid's times are whole seconds: within one, its word comes after ours
+    known += [(e.at + 999, e.at, f"{e.type} (e{e.id})") for e in events]
+    return [{"at": time_text(at), "what": what} for _, at, what in sorted(known, key=_first)]
+
+
+def _first(line: tuple[int, int, str]) -> int:
+    return line[0]
 
 
 def _loaded(config: Path | None) -> Loaded | None:
@@ -181,8 +185,10 @@ def _mail_of(tx: Tx, row: SendRow, loaded: Loaded | None) -> dict[str, Any]:
 
     draft = Draft(row, claimed_of(row, email, tx.suppressions.of(row.address), data=raw), email)
     templates = Templates.of(email)
+    rendered = None
     try:
-        rendered = templates and templates.rendered(HandlebarsRenderer(), draft.data)
+        if templates is not None:
+            rendered = templates.rendered(HandlebarsRenderer(), draft.data)
     except RenderError as error:
         return {**gone, "rendered": {"error": str(error)}}
     return {
@@ -209,10 +215,10 @@ def _story_out(shown: dict[str, Any]) -> None:
     import orjson
 
     pairs_out(shown["send"])
-    for name in ("timeline", "attempts", "events"):
+    for name in _PARTS:
         if shown[name]:
             heading_out(name)
-            rows_out(shown[name], as_json=False)
+            rows_out(shown[name], as_json=False, columns=_PARTS[name])
     for name in ("data", "body"):
         if shown[name]:
             heading_out("api body" if name == "body" else name)

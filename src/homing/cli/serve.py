@@ -30,7 +30,7 @@ def serve_command(config: Path | None) -> int:
     from homing.processes.supervisor import become_supervisor
 
     python = (sys.executable, "-P", "-m")
-    become_supervisor(
+    return become_supervisor(
         ServiceSpec(
             receiver=(*python, "homing.processes.receiver", "--config", str(path)),
             worker=(*python, "homing.processes.worker", "--config", str(path)),

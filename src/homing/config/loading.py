@@ -68,6 +68,10 @@ class Loaded:
             found.append(Finding(("store", "url"), lint.POSTGRESQL))
         return _problems(self._document, found)
 
+    def placed(self, findings: Iterable[Finding]) -> tuple[Problem, ...]:
+        """Tell where in its files each finding of somebody else stands, in their order."""
+        return _problems(self._document, findings)
+
 
 def find_config(option: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
     """Choose the configuration file: the *option*, else ``$HOMING_CONFIG``, else ./homing.toml."""

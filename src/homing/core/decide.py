@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, assert_never
 
-from homing.core import people
+from homing.core import addresses, people
 from homing.core.effects import (
     CannotDo,
     NotRun,
@@ -238,7 +238,17 @@ def address_of(
     """
     Where a send goes: the action's or the email's ``to``, else ``properties.email``,
     ``traits.email``, ``context.traits.email``, the person's address. None: nowhere.
+
+    International domains are in the ASCII form under which SendGrid speaks of them, so that what
+    it says of an address, and a suppression above all, is found again.
     """
+    found = _address_in(want, root, person, email_to=email_to)
+    return None if found is None else addresses.ascii_form(found)
+
+
+def _address_in(
+    want: WantSend, root: Mapping[str, Any], person: Person, *, email_to: Compiled | None
+) -> str | None:
     chosen = want.to or email_to
     if chosen is not None:
         value = chosen.resolve(root)
@@ -253,7 +263,7 @@ def address_of(
         found = place.get("email") if isinstance(place, dict) else None
         if isinstance(found, str) and found.strip():
             return found.strip()
-    return person.email
+    return person.email or people.email_in(person.traits)
 
 
 def template_data(

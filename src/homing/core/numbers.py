@@ -16,7 +16,7 @@ _NUMBER = re.compile(
     r"""
     (?P<sign>[+-]?)
     (?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)
-    (?P<fraction>\.[0-9]*)?
+    (?P<fraction>\.[0-9]+)?
     (?P<exponent>[eE][+-]?[0-9]+)?
     """,
     re.VERBOSE,
@@ -32,8 +32,8 @@ def read_number(value: object) -> int | float | None:
     Text without point and exponent is an int; other text the nearest float.
 
     Returns:
-        A finite number; None for all else: booleans, ``"1.234,50"``, ``"1,5"``, ``"USD 5"``,
-        ``"NaN"``, blank text, text longer than `MAX_NUMBER_TEXT`.
+        A finite number; None for all else: booleans, ``"1.234,50"``, ``"1,5"``, ``"5."``,
+        ``"USD 5"``, ``"NaN"``, blank text, text longer than `MAX_NUMBER_TEXT`.
     """
     kind = type(value)
     if kind is int:
@@ -43,6 +43,17 @@ def read_number(value: object) -> int | float | None:
     if isinstance(value, str) and len(value) <= MAX_NUMBER_TEXT:
         return _read_text(value)
     return None
+
+
+def read_decimal(value: object) -> Decimal | None:
+    """Read what `read_number` reads, exact as written: for sums of money."""
+    if isinstance(value, str):
+        text = _digits_in(value) if len(value) <= MAX_NUMBER_TEXT else None
+        return None if text is None or read_number(text) is None else Decimal(text)
+    number = read_number(value)
+    if number is None:
+        return None
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
 def number_text(number: float) -> str:
@@ -64,11 +75,10 @@ def number_text(number: float) -> str:
 
 
 def _read_text(text: str) -> int | float | None:
-    match = _NUMBER.fullmatch(_without_currency(text.strip()))
-    if match is None or not _has_digits(match):
+    digits = _digits_in(text)
+    if digits is None:
         return None
-    digits = match[0].replace(",", "")
-    if match["fraction"] is None and match["exponent"] is None:
+    if digits.lstrip("+-").isdecimal():
         whole = int(digits)
         if _MIN_INT <= whole <= _MAX_INT:
             return whole
@@ -76,8 +86,12 @@ def _read_text(text: str) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
-def _has_digits(match: re.Match[str]) -> bool:
-    return bool(match["whole"]) or len(match["fraction"] or "") > 1
+def _digits_in(text: str) -> str | None:
+    """Return the number that *text* holds, in a form that Python reads; None if there is none."""
+    match = _NUMBER.fullmatch(_without_currency(text.strip()))
+    if match is None or not (match["whole"] or match["fraction"]):
+        return None
+    return match[0].replace(",", "")
 
 
 def _without_currency(text: str) -> str:

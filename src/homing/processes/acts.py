@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from homing.config import load
+from homing.config import ConfigError, load
 from homing.core.effects import Dest
 from homing.core.errors import HomingError
-from homing.log import CONFIG_REFUSED, CONFIG_RELOADED, log
+from homing.log import CONFIG_REFUSED, CONFIG_RELOADED, log, redact
 from homing.processes.store_acts import StoreActs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from homing.config import Loaded
     from homing.processes.children import Parent
     from homing.processes.control import Act
     from homing.processes.worker import Worker
@@ -72,7 +73,8 @@ class Acts(StoreActs):
             ConfigError, HomingError: What is wrong with it.
         """
         try:
-            loaded = load(self._config, environ=self._environ)
+            loaded = self._servable()
+            redact.use(loaded.secret_values(self._environ))
             self._worker.assembly.use(loaded, self._environ)
         except HomingError as error:
             self.last_reload_ok = False
@@ -81,9 +83,16 @@ class Acts(StoreActs):
         self.last_reload_ok = True
         log.info(CONFIG_RELOADED, version=loaded.plans.version)
 
+    def _servable(self) -> Loaded:
+        loaded = load(self._config, environ=self._environ)
+        problems = loaded.refusals(self._environ)
+        if problems:
+            raise ConfigError(problems)
+        return loaded
+
     async def reload_asked(self, _: Mapping[str, Any]) -> object:
         """Check the new configuration here, then have both processes reload it."""
-        loaded = load(self._config, environ=self._environ)
+        loaded = self._servable()
         if not self._parent.ask_reload():
             self.reload_here()
         return {"version": loaded.plans.version}

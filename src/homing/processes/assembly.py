@@ -67,23 +67,28 @@ class Assembly:
         self.reader.close()
 
     def use(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
-        """Work by a new configuration from the next batch on."""
+        """
+        Work by a new configuration from the next batch on.
+
+        Raises:
+            HomingError: A secret cannot be had; nothing has changed.
+        """
         stages, settings = self.stages, loaded.settings
+        write_key = _resolved(settings.segment.write_key, environ)
+        bearer, post = _bearer(settings, environ), Post.of(loaded.plans)
         self.loaded = loaded
         stages.evaluate.taker.rules = Rules(loaded.plans)
-        stages.deliver.post = Post.of(loaded.plans)
+        stages.deliver.post = post
+        stages.deliver.connections = connections_for(settings.sendgrid.rate.mail)
         stages.deliver.rate.per_second = settings.sendgrid.rate.mail
         stages.deliver.capture = captured(settings)
         stages.suppress.capture = captured(settings)
         stages.write_back.capture = captured(settings)
-        stages.write_back.write_key = _resolved(settings.segment.write_key, environ)
+        stages.write_back.write_key = write_key
         stages.sweep.plans = loaded.plans
         stages.sweep.retention = retention_of(settings)
-        self.sendgrid.use(settings.sendgrid.endpoint, authorization=_bearer(settings, environ))
-        self.segment.use(
-            settings.segment.endpoint,
-            authorization=authorization_of(stages.write_back.write_key),
-        )
+        self.sendgrid.use(settings.sendgrid.endpoint, authorization=bearer)
+        self.segment.use(settings.segment.endpoint, authorization=authorization_of(write_key))
         for stage in (stages.deliver, stages.suppress, stages.write_back):
             stage.resumed()
 

@@ -40,6 +40,7 @@ class Ask(msgspec.Struct, omit_defaults=True):
     """What the worker asks of the log's one writer."""
 
     forget_before_ms: int = 0
+    evaluated: int = 0  # what is not evaluated yet is not forgotten
     erase: dict[str, list[int]] = {}  # request -> elements
 
 
@@ -116,7 +117,9 @@ class Receiver:
         """Carry out, in small batches between commits, what retention and erasure ask."""
         while True:
             ask = await self._asked.get()
-            while ask.forget_before_ms and await self._log.forget(ask.forget_before_ms):  # noqa: ASYNC110  between commits
+            while ask.forget_before_ms and await self._log.forget(
+                ask.forget_before_ms, evaluated=ask.evaluated
+            ):
                 await asyncio.sleep(FORGET_EVERY_S)
             for text, items in ask.erase.items():
                 await self._erase(int(text), items)
@@ -183,7 +186,9 @@ async def run(config: Path, environ: Mapping[str, str], parent: Parent) -> int:
 def reload(receiver: Receiver, config: Path, environ: Mapping[str, str], *, parent: Parent) -> None:
     """Swap in a new configuration, or keep the old one and say why."""
     try:
-        receiver.use(load(config, environ=environ))
+        loaded = load(config, environ=environ)
+        logs.redact.use(loaded.secret_values(environ))
+        receiver.use(loaded)
     except (ConfigError, HomingError) as error:
         log.error(logs.CONFIG_REFUSED, process="receiver", error=str(error))
         parent.reload_failed(str(error))

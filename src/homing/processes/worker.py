@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from homing.ports import Tx
 
-LAND_S = 20.0
+# shorter than what the supervisor leaves us after the receiver's end
+LAND_S = 12.0
 # a loop silent for longer does not turn
 STUCK_S = 15.0
 HOUSEKEEPING_S = 1.0
@@ -127,8 +128,9 @@ class Worker:
             asked = await self.assembly.store.write(
                 lambda tx, erased=erased, refused=refused: self._keep(tx, erased, refused)  # type: ignore[misc]
             )
+            evaluated = self.assembly.stages.evaluate.position.request
             horizon = self.assembly.stages.sweep.log_horizon_ms()
-            self._channel.send(msgspec.json.encode(Ask(horizon, asked)))
+            self._channel.send(msgspec.json.encode(Ask(horizon, evaluated, asked)))
             await asyncio.sleep(HOUSEKEEPING_S)
 
     def _keep(

@@ -41,7 +41,8 @@ def body_of(head: mail.Letterhead, claimed: ClaimedSend, rendered: mail.Rendered
     letter = mail.Letter(
         to=Address(row.address or ""),
         args=_args(row),
-        data=orjson.Fragment(claimed.data) if claimed.data != b"{}" else {},
+        # of an email that is rendered already, the data stays here
+        data=orjson.Fragment(claimed.data) if rendered is None and claimed.data != b"{}" else {},
         template=row.template,
         rendered=rendered,
         bypass_unsubscribes=claimed.bypass,

@@ -228,7 +228,7 @@ _FLAGS = {"open": SendFlag.OPENED, "click": SendFlag.CLICKED | SendFlag.OPENED}
 def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
     """An event that carries our id proves that the send was taken."""
     state = SendState(row.state)
-    if state in (SendState.ACCEPTED, SendState.RESERVED):
+    if state is SendState.ACCEPTED:
         return
     after = ledger.after(state, SendSignal.PROVE)
     if state in (SendState.UNKNOWN, SendState.PARKED, SendState.DROPPED):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import orjson
 
+from homing.core import breaker as breakers
 from homing.core.backoff import next_delay_s
 from homing.core.effects import Dest, Effect
 from homing.core.outcomes import (
@@ -40,9 +41,11 @@ class Suppress:
     api: Api
     clock: Clock
     capture: bool = False
+    breaker: breakers.Breaker = field(default_factory=breakers.Breaker)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     _busy: set[int] = field(default_factory=set)
+    _not_before_ms: int = 0
     _probe_at_ms: int = 0
     _paused: bool = False
     _probe: int | None = None  # the one call let through while paused
@@ -55,9 +58,7 @@ class Suppress:
         Returns:
             How many calls were started; 0 lets the caller sleep until woken or due.
         """
-        room = AT_ONCE - len(self.flying)
-        if self._paused:
-            room = 1 if not self.flying and self.clock.now_ms() >= self._probe_at_ms else 0
+        room = self._room()
         if room <= 0:
             return 0
         claimed = await self.store.write(lambda tx: self._claim(tx, room))
@@ -75,8 +76,26 @@ class Suppress:
 
     def resumed(self) -> None:
         """Somebody ended the pause: try at once."""
-        self._probe_at_ms = 0
+        self._probe_at_ms, self._not_before_ms = 0, 0
+        self.breaker = breakers.Breaker()
         self.wake.set()
+
+    def _room(self) -> int:
+        now = self.clock.now_ms()
+        if self._paused:
+            return 1 if not self.flying and now >= self._probe_at_ms else 0
+        if now < self._not_before_ms:
+            return 0
+        self._turn_breaker(breakers.Signal.TICKED)
+        return breakers.allowance(self.breaker, in_flight=len(self.flying), most=AT_ONCE)
+
+    def _turn_breaker(self, signal: breakers.Signal | None) -> None:
+        if signal is not None:
+            monotonic = int(self.clock.monotonic_s() * 1000)
+            self.breaker = breakers.after(self.breaker, signal, now_ms=monotonic)
+
+    def _is_down(self) -> bool:
+        return self.breaker.state is not breakers.BreakerState.CLOSED
 
     def _claim(self, tx: Tx, room: int) -> list[Effect]:
         now = self.clock.now_ms()
@@ -93,7 +112,7 @@ class Suppress:
             if effect.lane in passed:
                 continue
             passed.add(effect.lane)  # what comes later in this lane waits for this one
-            if effect.due_at > now:
+            if effect.due_at > now and not self._is_down():  # a probe asks the API, not the effect
                 self.next_due_ms = min(effect.due_at, self.next_due_ms or effect.due_at)
                 continue
             claimed.append(effect)
@@ -105,6 +124,7 @@ class Suppress:
     async def _fly(self, effect: Effect) -> None:
         try:
             outcome = Delivered() if self.capture else await settled(lambda: self._sent(effect))
+            self._turn_breaker(breakers.signal_of(outcome))
             await self.store.write(lambda tx: self._settle(tx, effect, outcome))
         finally:
             self._busy.discard(effect.lane)
@@ -123,10 +143,8 @@ class Suppress:
         match outcome:
             case Delivered():
                 self._done(tx, effect)
-            case RetryLater(reason=reason, after_s=after_s, counts=counts):
-                delay = next_delay_s(effect.attempt + 1, self.clock.chance())
-                due = now + int((delay if after_s is None else after_s) * 1000)
-                tx.effects.retry(effect.id, due_at=due, counts=counts, reason=reason)
+            case RetryLater():
+                self._postpone(tx, effect, outcome, now=now)
             case Unknown(reason=reason):
                 tx.effects.retry(effect.id, due_at=now + 5_000, counts=False, reason=reason)
             case Rejected(reason=reason):
@@ -140,6 +158,15 @@ class Suppress:
                 self._pause(tx, reason, now)
             case _:
                 assert_never(outcome)
+
+    def _postpone(self, tx: Tx, effect: Effect, outcome: RetryLater, *, now: int) -> None:
+        if outcome.after_s is not None:
+            self._not_before_ms = now + int(outcome.after_s * 1000)
+        delay_s = next_delay_s(effect.attempt + 1, self.clock.chance())
+        # while the destination is down, it is not this call's fault: recovery frees all at once
+        due_at = now if self._is_down() else now + int(delay_s * 1000)
+        counts = outcome.counts and not self._is_down()
+        tx.effects.retry(effect.id, due_at=due_at, counts=counts, reason=outcome.reason)
 
     def _done(self, tx: Tx, effect: Effect) -> None:
         tx.effects.done([effect.id])

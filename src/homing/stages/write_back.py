@@ -56,6 +56,8 @@ class WriteBack:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     _busy: set[int] = field(default_factory=set)
+    _busy_by_merge: set[int] = field(default_factory=set)
+    _flying_ids: set[int] = field(default_factory=set)
     _failures: int = 0
     _not_before_ms: int = 0
     _paused: bool = False
@@ -74,6 +76,7 @@ class WriteBack:
         batches = await self.store.write(lambda tx: self._claim(tx, room))
         for batch in batches:
             self._busy.update(effect.lane for effect in batch.effects)
+            self._flying_ids.update(effect.id for effect in batch.effects)
             task = asyncio.create_task(self._fly(batch), name="write back")
             self.flying.add(task)
             task.add_done_callback(self.flying.discard)
@@ -113,9 +116,10 @@ class WriteBack:
             return []
         free: list[Effect] = []
         after = 0
+        self._busy_by_merge.clear()
         while len(free) < room * READ:
             ready = tx.effects.ready(Dest.SEGMENT, after=after, limit=READ)
-            free += [effect for effect in ready if effect.lane not in self._busy]
+            free += [effect for effect in ready if self._is_free(effect)]
             if len(ready) < READ:
                 break
             after = ready[-1].id
@@ -123,12 +127,18 @@ class WriteBack:
             self._probe_at_ms = self.clock.now_ms() + PROBE_PAUSED_MS
         return batches_of(free, most=room)
 
+    def _is_free(self, effect: Effect) -> bool:
+        """Whether nothing of its lane flies, also not since before two persons became one."""
+        if effect.id in self._flying_ids:
+            self._busy_by_merge.add(effect.lane)
+        return effect.lane not in self._busy and effect.lane not in self._busy_by_merge
+
     async def _fly(self, batch: Batch) -> None:
         try:
-            outcome = await self._sent(batch)
-            await self._settle(batch, outcome)
+            await self._settle(batch, await self._sent(batch))
         finally:
             self._busy.difference_update(effect.lane for effect in batch.effects)
+            self._flying_ids.difference_update(effect.id for effect in batch.effects)
             self.wake.set()
 
     async def _sent(self, batch: Batch) -> Outcome:
@@ -141,7 +151,8 @@ class WriteBack:
         )
         return segment_outcome_of(answer, now_ms=now)
 
-    async def _settle(self, batch: Batch, outcome: Outcome) -> None:
+    async def _settle(self, batch: Batch, outcome: Outcome) -> bool:
+        """Whether nothing of the batch is left to be sent."""
         self._count(outcome)
         match outcome:
             case Delivered():
@@ -149,6 +160,7 @@ class WriteBack:
                 await self.store.write(lambda tx: _done(tx, batch, resumed=self._paused))
                 self._paused = False
                 log.debug(CALLS_WRITTEN_BACK, calls=len(batch.effects))
+                return True
             case RetryLater(after_s=after_s):
                 self._failures += 1
                 delay = next_delay_s(min(self._failures, 3), self.clock.chance())
@@ -164,19 +176,23 @@ class WriteBack:
                 await self.store.write(lambda tx: _pause(tx, reason, now))
                 log.error(DESTINATION_PAUSED, destination="segment", reason=reason)
             case Rejected(reason=reason):
-                await self._reject(batch, reason)
+                return await self._reject(batch, reason)
             case _:
                 assert_never(outcome)
+        return False
 
-    async def _reject(self, batch: Batch, reason: str) -> None:
+    async def _reject(self, batch: Batch, reason: str) -> bool:
         """Find the bad one by halves; it alone is dead."""
         if len(batch.effects) == 1:
             effect = batch.effects[0]
             await self.store.write(lambda tx: _dead(tx, effect, reason))
             log.warning(EFFECT_DIED, effect=effect.id, destination="segment", reason=reason)
-            return
+            return True
+        # the second half must not overtake what the first left behind
         for half in batch.halves():
-            await self._settle(half, await self._sent(half))
+            if not await self._settle(half, await self._sent(half)):
+                return False
+        return True
 
     def _count(self, outcome: Outcome) -> None:
         signal = breakers.signal_of(outcome)
@@ -189,7 +205,8 @@ def _done(tx: Tx, batch: Batch, *, resumed: bool) -> None:
     tx.effects.done(effect.id for effect in batch.effects)
     tx.books.count("effects:segment:ready", -len(batch.effects))
     tx.books.count("effects:segment:done", len(batch.effects))
-    if resumed:
+    pause = tx.books.pauses().get(Dest.SEGMENT) if resumed else None
+    if pause is not None and pause.by == "homing":
         tx.books.resume(Dest.SEGMENT)
         tx.books.clear_alert("paused", Dest.SEGMENT)
 

@@ -1,14 +1,11 @@
-"""Readings between kinds: number(), string(), and the exact reading of money."""
+"""Readings between kinds: string(), and what is the same."""
 
 from __future__ import annotations
-
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homing.core.fql import decimal_of, number_of
 from homing.core.fql.values import same, text_of
 
 JSON = st.recursive(
@@ -16,99 +13,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
-
-
-class TestNumberOf:
-    @pytest.mark.parametrize(
-        ("value", "result"),
-        [
-            ("5", 5),
-            (" 5 ", 5),
-            ("+5", 5),
-            ("-5", -5),
-            ("0.5", 0.5),
-            (".5", 0.5),
-            ("$55.34", 55.34),
-            ("55.34€", 55.34),
-            ("€ 55.34", 55.34),
-            ("¥1000", 1000),
-            ("₹1,000", 1000),
-            ("-$5", -5),
-            ("$-5", -5),
-            ("1,234", 1234),
-            ("$1,234,567.89", 1234567.89),
-            ("1e+21", 1e21),
-            ("1e-7", 1e-7),
-            (5, 5),
-            (5.5, 5.5),
-        ],
-    )
-    def test_prices_are_numbers(self, value, result):
-        """
-        Text is read without one currency sign and without thousands commas.
-        """
-        assert result == number_of(value)
-
-    @pytest.mark.parametrize(
-        "value",
-        [
-            *("", " ", "$", "abc", "5 apples", "5%", "$$5", "$5$", "€$5", "USD 5", "--5", "-$-5"),
-            *("1,23", "1,2345", "12,34,567", "1,234,", ",123", "55,34", "1.234,56", "1,234.5.6"),
-            *("5.", "0x10", "1_000", "inf", "nan", "Infinity", "٣", "1e999", "9" * 301, "1e5000"),
-            *(None, True, False, [], [5], {}, {"a": 5}),
-        ],
-    )
-    def test_everything_else_is_null(self, value):
-        """
-        What is not certainly a number is none: a decimal comma is not a thousands comma.
-        """
-        assert number_of(value) is None
-
-    def test_whole_numbers_stay_exact(self):
-        """
-        An integer in text keeps all its digits.
-        """
-        assert 12345678901234567890123 == number_of("12345678901234567890123")
-
-
-class TestDecimalOf:
-    @pytest.mark.parametrize(
-        ("value", "result"),
-        [
-            ("$0.10", "0.10"),
-            ("1,234.50", "1234.50"),
-            (0.1, "0.1"),
-            (5, "5"),
-        ],
-    )
-    def test_money_is_exact(self, value, result):
-        """
-        What is written is what is read: sums of it have no rounding.
-        """
-        assert result == format(decimal_of(value), "f")
-
-    def test_an_integer_of_any_size_is_exact(self):
-        """
-        More digits than Python prints are no obstacle.
-        """
-        assert Decimal(10) ** 5_000 == decimal_of(10**5_000)
-
-    @pytest.mark.parametrize("value", [None, True, "x", [], float("nan"), float("inf")])
-    def test_what_is_no_number_is_none(self, value):
-        """
-        The same values as of `number_of` are refused, and those that are not finite.
-        """
-        assert decimal_of(value) is None
-
-    @given(st.text(alphabet="0123456789.,$€+-eE ", max_size=12) | st.text(max_size=5))
-    def test_it_reads_the_same_texts_as_number(self, text):
-        """
-        Both readings agree on what is a number, and on its value.
-        """
-        number, exact = number_of(text), decimal_of(text)
-
-        assert (number is None) == (exact is None)
-        assert number is None or float(number) == float(exact or Decimal(0))
 
 
 class TestTextOf:

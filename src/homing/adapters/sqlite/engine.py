@@ -11,40 +11,56 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import apsw
 
-from homing.core.errors import HomingError, Unavailable
+from homing.adapters.sqlite.faults import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreFailed,
+    StoreFull,
+    certain_fault_of,
+    fault_of,
+)
+from homing.core.errors import Unavailable
+
+__all__ = ["StoreBusy", "StoreCorrupt", "StoreFailed", "StoreFull", "Transaction", "Writer", "connect"]
 
 T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
 
 # below it, two connections that write and checkpoint at one instant can corrupt a WAL file
 MINIMUM_SQLITE = (3, 51, 3)
+# fewer, larger checkpoints make the slowest commits far slower
+CHECKPOINT_PAGES = 1_000
+# a WAL file that one large transaction made long is cut back to this by the next checkpoint
+WAL_BYTES_KEPT = 32 << 20
+BUSY_TRY_AGAIN_S = 0.02
+BUSY_GIVE_UP_S = 5.0
+SCRUB_SOON_S = 1.0
+
+_READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 
 
-class StoreFull(Unavailable):
-    """The disk, or the queue before it, is full: nothing was kept, try again later."""
-
-
-class StoreFailed(Unavailable):
-    """The disk failed: what is in memory may not be what is on it. Exit and recover at start."""
-
-
-class StoreCorrupt(HomingError):
-    """The file is not a sound database: restore it from a backup."""
-
-
-def connect(path: Path, *, readonly: bool = False, synchronous: str = "FULL") -> apsw.Connection:
+def connect(
+    path: Path, *, readonly: bool = False, synchronous: str = "FULL", vfs: str | None = None
+) -> apsw.Connection:
     """
     Open a database file in WAL mode.
 
+    What is deleted is overwritten at once (``secure_delete``), so that an erased person is not
+    read in the file's free space.
+
+    Args:
+        vfs: The file system to use, by the name it is registered under; None is the usual one.
+
     Raises:
-        StoreCorrupt: It is no database.
-        StoreFailed: It cannot be opened.
+        StoreFull, StoreBusy, StoreFailed, StoreCorrupt: It cannot be opened.
     """
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < MINIMUM_SQLITE:
@@ -52,25 +68,90 @@ def connect(path: Path, *, readonly: bool = False, synchronous: str = "FULL") ->
         raise StoreFailed(msg)
     flags = apsw.SQLITE_OPEN_READONLY if readonly else _READ_WRITE
     try:
-        db = apsw.Connection(str(path), flags=flags, statementcachesize=256)
+        db = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=256)
+    except apsw.Error as error:
+        raise certain_fault_of(error, path) from error
+    try:
         db.set_busy_timeout(5_000)
         if not readonly:
             db.execute("PRAGMA journal_mode = wal")
             db.execute(f"PRAGMA synchronous = {synchronous}")
-            db.execute("PRAGMA wal_autocheckpoint = 1000")
+            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+            db.execute("PRAGMA secure_delete = on")
         db.execute("PRAGMA cache_size = -32768")
         db.execute("PRAGMA foreign_keys = off")
         db.execute("PRAGMA temp_store = memory")
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        msg = f"{path} is not a sound database: {error}"
-        raise StoreCorrupt(msg) from error
+        # reads the first page: a file that is no database says so here
+        db.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except apsw.Error as error:
-        msg = f"cannot open {path}: {error}"
-        raise StoreFailed(msg) from error
+        db.close()
+        raise certain_fault_of(error, path) from error
     return db
 
 
-_READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+class Transaction:
+    """
+    The open transaction of a connection: what a job or an event did in it can be undone alone.
+
+    ``fault`` is set once the disk failed in its midst. SQLite may then have undone everything
+    already: nothing more of it may be kept, whatever those who use it go on to do.
+    """
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self.fault: Unavailable | None = None
+        self._db = db
+        self._execute = db.cursor().execute
+
+    def begin(self) -> None:
+        """Begin; raises what the engine raises."""
+        self.fault = None
+        self._execute("BEGIN IMMEDIATE")
+
+    def mark(self) -> None:
+        """Begin a part that may be undone; parts nest."""
+        self._execute("SAVEPOINT part")
+
+    def keep(self) -> None:
+        """End the innermost part."""
+        self._execute("RELEASE part")
+
+    def undo(self, error: BaseException) -> None:
+        """
+        Undo the innermost part, because of *error*.
+
+        Raises:
+            Unavailable: The error came of the disk: the whole transaction is lost.
+        """
+        if self.fault is None and isinstance(error, apsw.Error):
+            self.fault = fault_of(error, self._db.filename)
+        if self.fault is None:
+            try:
+                self._execute("ROLLBACK TO part")
+                self._execute("RELEASE part")
+            except apsw.Error as caught:
+                self.fault = certain_fault_of(caught, self._db.filename)
+        if self.fault is None:
+            return
+        # what SQLite did not undo is undone later; nobody may write on until then
+        self._execute("PRAGMA query_only = on")
+        if self.fault is not error:
+            raise self.fault from error
+
+    def roll_back(self) -> None:
+        """Undo everything, if SQLite has not done so already; raises what the engine raises."""
+        if self._db.in_transaction:
+            self._execute("ROLLBACK")
+        self._execute("PRAGMA query_only = off")
+
+
+@dataclass(slots=True)
+class _Ran:
+    """A job that ran, and who waits for it to be durable."""
+
+    done: Done
+    result: Any
+    error: BaseException | None
 
 
 class Writer:
@@ -80,34 +161,50 @@ class Writer:
     Args:
         db: The connection; nothing else may use it while the writer lives.
 
-        on_fatal: Called once, in the event loop, when a commit failed on the disk.
+        on_fatal: Called once, in the event loop, when the disk failed: everybody who waits hears
+            `StoreFailed`, and so does everybody who comes later.
+
+        on_full: Called, in the event loop, whenever a transaction found no room.
     """
 
-    def __init__(self, db: apsw.Connection, *, on_fatal: Callable[[StoreFailed], None]) -> None:
+    def __init__(
+        self,
+        db: apsw.Connection,
+        *,
+        on_fatal: Callable[[StoreFailed], None],
+        on_full: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.transaction = Transaction(db)
         self._db = db
         self._on_fatal = on_fatal
+        self._on_full = on_full
         self._loop = asyncio.get_running_loop()
         self._jobs: list[tuple[Callable[[], Any], Done]] = []
+        self._scrubs: list[asyncio.Future[bool]] = []
+        self._scrub_timer: asyncio.TimerHandle | None = None
         self._busy = False
-        self._failed: StoreFailed | None = None
+        self._held_up_since: float | None = None
+        self._failed: Unavailable | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._commits: SimpleQueue[list[tuple[Done, Any, BaseException | None]] | None] = (
-            SimpleQueue()
-        )
-        self._thread = threading.Thread(target=self._commit_forever, name="commit", daemon=True)
+        self._closed = False
+        self._wal_pages = 0
+        self._checkpoint_at = CHECKPOINT_PAGES
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # nobody may wait in the event loop for another program's lock
+        db.set_busy_timeout(0)
+        # takes the place of checkpoints inside the commit, whose errors nobody hears
+        db.set_wal_hook(self._count_pages)
+        self._thread = threading.Thread(target=self._work_on, name="commit", daemon=True)
         self._thread.start()
 
     def submit(self, job: Callable[[], T], done: Done) -> None:
         """Run *job* in the next transaction; *done* hears its result once that is durable."""
         if self._failed is not None:
-            done(None, self._failed)
+            _tell(self._loop, done, None, _again(self._failed))
             return
         self._jobs.append((job, done))
-        if not self._busy:
-            self._busy = True
-            self._idle.clear()
-            self._loop.call_soon(self._begin)
+        self._turn()
 
     async def run(self, job: Callable[[], T]) -> T:
         """
@@ -116,13 +213,14 @@ class Writer:
         An exception of the job undoes the job alone and is raised here.
 
         Raises:
-            StoreFull: The disk is full; nothing was kept.
-            StoreFailed: The disk failed.
+            StoreFull: There is no room; nothing was kept.
+            StoreBusy: Another program held the file for too long; nothing was kept.
+            StoreFailed: The disk failed, or the store is closed.
         """
         future: asyncio.Future[T] = self._loop.create_future()
 
         def done(result: T, error: BaseException | None) -> None:
-            if future.cancelled():
+            if future.done():
                 return
             if error is None:
                 future.set_result(result)
@@ -132,90 +230,239 @@ class Writer:
         self.submit(job, done)
         return await future
 
+    async def scrub(self) -> bool:
+        """
+        Move all of the write-ahead log into the file and cut it to nothing.
+
+        Returns:
+            False when a reader is in the way, or the disk: ask again.
+        """
+        if self._failed is not None:
+            return False
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._scrubs.append(future)
+        self._turn()
+        return await future
+
+    def scrub_soon(self) -> None:
+        """Have `scrub` done within a second or two, again and again until it succeeds."""
+        if self._scrub_timer is None and self._failed is None and not self._closed:
+            self._scrub_timer = self._loop.call_later(SCRUB_SOON_S, self._scrub_by_timer)
+
     async def close(self) -> None:
-        """Finish what was submitted, then close the file."""
+        """Finish what was submitted, then close the file; nothing may be submitted any more."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._scrub_timer is not None:
+            self._scrub_timer.cancel()
         await self._idle.wait()
-        self._commits.put(None)
+        if self._failed is None:
+            self._failed = StoreFailed("the store is closed")
+        else:
+            # what the disk holds is for the next start to find out
+            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._work.put(None)
         await asyncio.to_thread(self._thread.join)
         self._db.close()
 
-    def _begin(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        results: list[tuple[Done, Any, BaseException | None]] = []
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            if len(jobs) == 1:
-                results.append(self._run_alone(*jobs[0]))
+    # in the event loop
+
+    def _turn(self) -> None:
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Whoever calls this leaves no transaction open behind."""
+        if self._scrubs:
+            scrubs, self._scrubs = self._scrubs, []
+            if self._failed is None:
+                self._work.put(lambda: self._truncate(scrubs))
             else:
-                results.extend(self._run_beside(job, done) for job, done in jobs)
-        except apsw.Error as error:
-            self._give_up([done for _, done in jobs], error)
-            return
-        self._commits.put(results)
-
-    def _run_alone(self, job: Callable[[], Any], done: Done) -> tuple[Done, Any, Any]:
-        try:
-            return done, job(), None
-        except apsw.Error:
-            raise
-        except Exception as error:  # noqa: BLE001  the submitter's own error goes back to it
-            self._db.execute("ROLLBACK")
-            self._db.execute("BEGIN IMMEDIATE")
-            return done, None, error
-
-    def _run_beside(self, job: Callable[[], Any], done: Done) -> tuple[Done, Any, Any]:
-        self._db.execute("SAVEPOINT job")
-        try:
-            result = job()
-        except apsw.Error:
-            raise
-        except Exception as error:  # noqa: BLE001  the submitter's own error goes back to it
-            self._db.execute("ROLLBACK TO job")
-            self._db.execute("RELEASE job")
-            return done, None, error
-        self._db.execute("RELEASE job")
-        return done, result, None
-
-    def _commit_forever(self) -> None:
-        while (results := self._commits.get()) is not None:
-            error: apsw.Error | None = None
-            try:
-                self._db.execute("COMMIT")
-            except apsw.Error as caught:
-                error = caught
-            self._loop.call_soon_threadsafe(self._committed, results, error)
-
-    def _committed(
-        self, results: list[tuple[Done, Any, BaseException | None]], error: apsw.Error | None
-    ) -> None:
-        if error is not None:
-            self._give_up([done for done, _, _ in results], error)
-            return
-        if self._jobs:
+                self._scrubbed(scrubs, clean=False)
+        elif self._jobs:
             self._begin()
         else:
             self._busy = False
             self._idle.set()
-        for done, result, failure in results:
-            done(result, failure)
 
-    def _give_up(self, waiting: list[Done], error: apsw.Error) -> None:
-        """Undo the transaction; a full disk is told apart from a failing one."""
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-        said: HomingError
-        if isinstance(error, apsw.FullError):
-            said = StoreFull(f"disk full: {error}")
+    def _begin(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        try:
+            self.transaction.begin()
+        except apsw.BusyError as error:
+            self._wait_for_lock(jobs, error)
+            return
+        except apsw.Error as error:
+            self._give_up([done for _, done in jobs], certain_fault_of(error, self._db.filename))
+            return
+        self._held_up_since = None
+        changes = self._db.total_changes()
+        run = self._run_alone if len(jobs) == 1 else self._run_beside
+        try:
+            ran = [run(job, done) for job, done in jobs]
+        except Unavailable as fault:
+            self._give_up([done for _, done in jobs], fault)
+            return
+        if self._db.total_changes() == changes:  # then there is no disk to wait for
+            self._commit(ran, in_thread=False)
         else:
-            said = self._failed = StoreFailed(f"store failed: {error}")
+            self._work.put(lambda: self._commit(ran, in_thread=True))
+
+    def _run_alone(self, job: Callable[[], Any], done: Done) -> _Ran:
+        try:
+            ran = _Ran(done, job(), None)
+        except Exception as error:  # noqa: BLE001  the submitter's own error goes back to it
+            self._raise_fault(error)
+            self._checked(self.transaction.roll_back)
+            return _Ran(done, None, error)
+        self._raise_fault(None)
+        return ran
+
+    def _run_beside(self, job: Callable[[], Any], done: Done) -> _Ran:
+        self._checked(self.transaction.mark)
+        try:
+            result = job()
+        except Exception as error:  # noqa: BLE001  the submitter's own error goes back to it
+            self._raise_fault(error)
+            self.transaction.undo(error)
+            return _Ran(done, None, error)
+        self._raise_fault(None)
+        self._checked(self.transaction.keep)
+        return _Ran(done, result, None)
+
+    def _checked(self, statement: Callable[[], None]) -> None:
+        try:
+            statement()
+        except apsw.Error as error:
+            raise certain_fault_of(error, self._db.filename) from error
+
+    def _raise_fault(self, error: BaseException | None) -> None:
+        """Raise what the disk did, whether the job let it pass or not."""
+        fault = self.transaction.fault
+        if fault is None and isinstance(error, apsw.Error):
+            fault = fault_of(error, self._db.filename)
+        if fault is not None:
+            raise fault from error
+
+    def _wait_for_lock(self, jobs: list[tuple[Callable[[], Any], Done]], error: apsw.Error) -> None:
+        now = self._loop.time()
+        self._held_up_since = self._held_up_since or now
+        if now - self._held_up_since < BUSY_GIVE_UP_S:
+            self._jobs = jobs + self._jobs
+            self._loop.call_later(BUSY_TRY_AGAIN_S, self._next)
+            return
+        self._held_up_since = None
+        fault = certain_fault_of(error, self._db.filename)
+        self._give_up([done for _, done in jobs], fault)
+
+    def _settle(self, ran: list[_Ran], fault: Unavailable | None) -> None:
+        """Those who ran hear that it is durable, or what became of it; the next may begin."""
+        if fault is not None:
+            self._give_up([one.done for one in ran], fault)
+            return
+        self._loop.call_soon(self._next)
+        for one in ran:
+            _tell(self._loop, one.done, one.result, one.error)
+
+    def _give_up(self, waiting: list[Done], fault: Unavailable) -> None:
+        """Undo the transaction and tell everybody in it; after a failing disk, everybody."""
+        try:
+            self.transaction.roll_back()
+        except apsw.Error as error:
+            fault = StoreFailed(f"{self._db.filename} failed to undo a transaction: {error}")
+        fatal = fault if isinstance(fault, StoreFailed) else None
+        if fatal is not None:
+            self._failed = fatal
             waiting += [done for _, done in self._jobs]
             self._jobs = []
-        if self._jobs:
-            self._loop.call_soon(self._begin)
-        else:
-            self._busy = False
-            self._idle.set()
+        elif isinstance(fault, StoreFull):
+            self._on_full()
+        self._loop.call_soon(self._next)
         for done in waiting:
-            done(None, said)
-        if isinstance(said, StoreFailed):
-            self._on_fatal(said)
+            _tell(self._loop, done, None, _again(fault))
+        if fatal is not None:
+            self._on_fatal(fatal)
+
+    def _scrubbed(self, scrubs: list[asyncio.Future[bool]], *, clean: bool) -> None:
+        for future in scrubs:
+            if not future.done():
+                future.set_result(clean)
+        self._loop.call_soon(self._next)
+
+    def _scrub_by_timer(self) -> None:
+        self._scrub_timer = None
+        future: asyncio.Future[bool] = self._loop.create_future()
+        future.add_done_callback(lambda done: None if done.result() else self.scrub_soon())
+        self._scrubs.append(future)
+        self._turn()
+
+    # in the thread, while the event loop leaves the connection alone
+
+    def _work_on(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    def _commit(self, ran: list[_Ran], *, in_thread: bool) -> None:
+        fault: Unavailable | None = None
+        try:
+            if self._db.in_transaction:  # a job alone that failed has undone it
+                self._db.execute("COMMIT")
+        except apsw.Error as error:
+            fault = certain_fault_of(error, self._db.filename)
+        if not in_thread:
+            self._settle(ran, fault)
+            return
+        if fault is None and self._wal_pages >= self._checkpoint_at:
+            # they need not wait for the checkpoint
+            self._loop.call_soon_threadsafe(self._tell_durable, ran)
+            ran, fault = [], self._checkpoint()
+        self._loop.call_soon_threadsafe(self._settle, ran, fault)
+
+    def _tell_durable(self, ran: list[_Ran]) -> None:
+        for one in ran:
+            _tell(self._loop, one.done, one.result, one.error)
+
+    def _count_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        if pages < self._wal_pages:  # it began anew
+            self._checkpoint_at = CHECKPOINT_PAGES
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> Unavailable | None:
+        # while a reader holds old pages, do not try again at each commit
+        self._checkpoint_at = self._wal_pages + CHECKPOINT_PAGES
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            return None
+        except apsw.Error as error:
+            return certain_fault_of(error, self._db.filename)
+        return None
+
+    def _truncate(self, scrubs: list[asyncio.Future[bool]]) -> None:
+        clean = False
+        with suppress(apsw.Error):
+            left, _ = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            clean = left == 0
+            self._wal_pages, self._checkpoint_at = 0, CHECKPOINT_PAGES
+        self._loop.call_soon_threadsafe(lambda: self._scrubbed(scrubs, clean=clean))
+
+
+def _again(fault: Unavailable) -> Unavailable:
+    """The same, for one more to raise: a raised exception gathers the stacks of all who do."""
+    return type(fault)(*fault.args)
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, done: Done, result: object, error: BaseException | None
+) -> None:
+    """Tell one who waits; whatever that does, the others hear, too."""
+    try:
+        done(result, error)
+    except Exception as caught:  # noqa: BLE001  it is not the writer's, and stops nobody else
+        loop.call_exception_handler(
+            {"message": "told of a commit, it failed", "exception": caught}
+        )

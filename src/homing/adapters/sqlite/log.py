@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from homing.adapters.sqlite.engine import StoreFailed, StoreFull, Writer, connect
+import apsw
+
+from homing.adapters.sqlite.ballast import Ballast, ballast_path
+from homing.adapters.sqlite.engine import Writer, connect
+from homing.adapters.sqlite.faults import NewerSchema, StoreFailed, StoreFull, certain_fault_of
+from homing.adapters.sqlite.lock import Lock
+from homing.adapters.sqlite.sql import load
 from homing.ports import Request
 
-if TYPE_CHECKING:
-    import apsw
-
 SCHEMA = files(__package__).joinpath("log.sql").read_text()
-
-INSERT = "INSERT INTO request (seq, received_at, source, body) VALUES (?, ?, ?, ?)"
-AFTER = "SELECT seq, received_at, source, body FROM request WHERE seq > ? ORDER BY seq LIMIT ?"
-BODY = "SELECT body FROM request WHERE seq = ?"
-FORGET = (
-    "DELETE FROM request WHERE seq IN (SELECT seq FROM request WHERE received_at < ?"
-    " AND seq < (SELECT max(seq) FROM request) ORDER BY seq LIMIT ?)"
-)
+VERSION = 1
+SQL = load("log")
+INSERT = SQL.add
+# what a waiting request takes beside its body
+REQUEST_BYTES = 500
 
 
 def log_path(state: Path) -> Path:
@@ -38,12 +38,13 @@ class _Group:
 
     rows: list[tuple[int, str, bytes]] = field(default_factory=list)
     waiting: list[asyncio.Future[int]] = field(default_factory=list)
+    size: int = 0
     first: int = 0
 
 
 class SqliteLog:
     """
-    The log's one writer.
+    The log's one writer: answers ``ports.LogWriter``.
 
     Args:
         path: The file; made if absent.
@@ -52,7 +53,15 @@ class SqliteLog:
 
         on_commit: Told the newest number after each commit.
 
-        max_waiting_bytes: Bodies waiting for a commit beyond which `append` refuses.
+        max_waiting_bytes: What may wait for a commit before `append` refuses.
+
+        ballast: None is the one beside the file.
+
+        vfs: See `connect`.
+
+    Raises:
+        StoreBusy: Another process writes it.
+        NewerSchema, StoreFull, StoreFailed, StoreCorrupt: It cannot be opened.
     """
 
     def __init__(
@@ -63,47 +72,62 @@ class SqliteLog:
         on_commit: Callable[[int], None] = lambda _: None,
         max_waiting_bytes: int = 64 << 20,
         synchronous: str = "FULL",
+        ballast: Ballast | None = None,
+        vfs: str | None = None,
     ) -> None:
-        self._db = connect(path, synchronous=synchronous)
-        self._db.execute(SCHEMA)
-        self._last = _head(self._db)
-        self._writer = Writer(self._db, on_fatal=on_fatal)
+        self._lock = Lock(path)
+        self._ballast = ballast or Ballast(ballast_path(path))
+        try:
+            self._db = self._ballast.spent_on(
+                lambda: _made(path, synchronous=synchronous, vfs=vfs)
+            )
+        except BaseException:
+            self._lock.close()
+            raise
+        self._last = self._durable = _head(self._db)
+        self._writer = Writer(self._db, on_fatal=on_fatal, on_full=self._ballast.release)
         self._loop = asyncio.get_running_loop()
         self._gathering: _Group | None = None
         self._bytes = 0
         self._max_bytes = max_waiting_bytes
         self._on_commit = on_commit
+        self._ballast.hold()
 
     @property
     def head(self) -> int:
-        """The number of the newest request, durable or about to be."""
-        return self._last
+        """The number of the newest durable request."""
+        return self._durable
 
     def append(self, source: str, body: bytes, received_ms: int) -> asyncio.Future[int]:
         """
         Append a request: resolves to its number once durable.
 
         Raises:
-            StoreFull: The queue is at its bound; or, from the future, the disk is full.
+            StoreFull: The queue is at its bound, or the disk is; from the future or at once.
+            StoreFailed: From the future: the disk failed.
         """
         if self._bytes > self._max_bytes:
             msg = "too many requests wait for the disk"
             raise StoreFull(msg)
-        group = self._gathering
-        if group is None:
-            group = self._gathering = _Group()
-            self._writer.submit(partial(self._insert, group), partial(self._settle, group))
+        group = self._gathering or self._gather()
         future: asyncio.Future[int] = self._loop.create_future()
-        self._bytes += len(body)
+        size = len(body) + REQUEST_BYTES
+        self._bytes += size
+        group.size += size
         group.rows.append((received_ms, source, body))
         group.waiting.append(future)
         return future
 
-    async def forget(self, before_ms: int, *, limit: int = 200) -> int:
-        """Delete some requests received before *before_ms*; the newest one always stays."""
+    async def forget(self, before_ms: int, *, evaluated: int, limit: int = 200) -> int:
+        """
+        Delete some of the oldest requests received before *before_ms*; the newest one stays.
+
+        Args:
+            evaluated: None after this number goes, however old it is.
+        """
 
         def job() -> int:
-            self._db.execute(FORGET, (before_ms, limit))
+            self._db.execute(SQL.forget, (evaluated, limit, before_ms))
             return self._db.changes()
 
         return await self._writer.run(job)
@@ -112,39 +136,49 @@ class SqliteLog:
         """One request's body; None if it is gone."""
 
         def job() -> bytes | None:
-            row = self._db.execute(BODY, (seq,)).fetchone()
-            return None if row is None else bytes(row[0])
+            row = self._db.execute(SQL.body, (seq,)).fetchall()
+            return bytes(row[0][0]) if row else None
 
         return await self._writer.run(job)
 
     async def rewrite(self, bodies: Mapping[int, bytes]) -> None:
-        """Replace bodies by number: what erasure leaves of them."""
+        """Replace bodies by number: what erasure leaves of them. Soon no trace is in the file."""
 
         def job() -> None:
-            self._db.executemany(
-                "UPDATE request SET body = ? WHERE seq = ?",
-                [(body, seq) for seq, body in bodies.items()],
-            )
+            self._db.executemany(SQL.rewrite, [(body, seq) for seq, body in bodies.items()])
 
         await self._writer.run(job)
+        self._writer.scrub_soon()
+
+    async def scrub(self) -> bool:
+        """Leave no trace of what was rewritten or deleted; False: a reader is in the way."""
+        return await self._writer.scrub()
 
     async def close(self) -> None:
         """Commit what waits, then close."""
+        self._ballast.close()
         await self._writer.close()
+        self._lock.close()
+
+    def _gather(self) -> _Group:
+        if not self._ballast.is_held:
+            self._ballast.regain()
+            msg = "the disk is full: nothing new is taken in until there is room again"
+            raise StoreFull(msg)
+        group = self._gathering = _Group()
+        self._writer.submit(partial(self._insert, group), partial(self._settle, group))
+        return group
 
     def _insert(self, group: _Group) -> None:
         self._gathering = None
-        self._bytes -= sum(len(body) for _, _, body in group.rows)
         group.first = _head(self._db) + 1
         numbered = [(seq, *row) for seq, row in enumerate(group.rows, group.first)]
-        self._db.executemany(INSERT, numbered)
-        self._last = numbered[-1][0]
+        self._db.executemany(SQL.add, numbered)
 
     def _settle(self, group: _Group, _: object, error: BaseException | None) -> None:
         if self._gathering is group:  # refused before it began
             self._gathering = None
-        if error is None:
-            self._on_commit(group.first + len(group.rows) - 1)
+        self._bytes -= group.size
         for seq, future in enumerate(group.waiting, group.first):
             if future.done():
                 continue
@@ -152,13 +186,17 @@ class SqliteLog:
                 future.set_result(seq)
             else:
                 future.set_exception(error)
+        if error is None:
+            self._durable = group.first + len(group.rows) - 1
+            self._on_commit(self._durable)
 
 
 class SqliteLogReader:
-    """The worker's view of the log: a connection of its own that never writes."""
+    """The worker's view of the log, a connection of its own that never writes."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = connect(path, readonly=True)
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        self._path = path
+        self._db = connect(path, readonly=True, vfs=vfs)
 
     @classmethod
     def if_made(cls, path: Path) -> SqliteLogReader | None:
@@ -166,35 +204,67 @@ class SqliteLogReader:
         if not path.exists():
             return None
         reader = cls(path)
-        made = reader._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'request'").fetchone()
-        if made is not None:
+        if reader._db.execute(SQL.made).get:
             return reader
         reader.close()
         return None
 
     def head(self) -> int:
         """The number of the newest durable request; 0 of an empty log."""
-        return _head(self._db)
+        with self._told():
+            return _head(self._db)
 
     def after(self, seq: int, *, limit: int, max_bytes: int) -> list[Request]:
         """The next requests in order: at least one if there is one, up to either bound."""
         found: list[Request] = []
         size = 0
-        for row in self._db.execute(AFTER, (seq, limit)):
-            found.append(Request(*row))
-            size += len(row[3])
-            if size >= max_bytes:
-                break
+        with self._told():
+            cursor = self._db.execute(SQL.after, (seq, limit))
+            for row in cursor:
+                found.append(Request(*row))
+                size += len(row[3])
+                if size >= max_bytes:
+                    break
+            # a statement left open would hold the pages it saw against every checkpoint
+            cursor.close()
         return found
 
     def request(self, seq: int) -> Request | None:
         """One request; None if retention took it."""
-        return next(iter(self.after(seq - 1, limit=1, max_bytes=1)), None)
+        found = self.after(seq - 1, limit=1, max_bytes=1)
+        return found[0] if found and found[0].seq == seq else None
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            raise certain_fault_of(error, self._path) from error
+
+
+def _made(path: Path, *, synchronous: str, vfs: str | None) -> apsw.Connection:
+    db = connect(path, synchronous=synchronous, vfs=vfs)
+    try:
+        found = db.execute("PRAGMA user_version").get
+        if found > VERSION:
+            msg = f"{path} has schema {found}, this Homing knows up to {VERSION}"
+            raise NewerSchema(msg)
+        if found < VERSION:
+            with db:
+                db.execute(SCHEMA)
+                db.execute(f"PRAGMA user_version = {VERSION}")
+    except apsw.Error as error:
+        db.close()
+        raise certain_fault_of(error, path) from error
+    except NewerSchema:
+        db.close()
+        raise
+    return db
+
 
 def _head(db: apsw.Connection) -> int:
-    return int(db.execute("SELECT coalesce(max(seq), 0) FROM request").get)
+    return int(db.execute(SQL.head).get)

@@ -10,7 +10,6 @@ from homing.core.fql.condition import Condition, parse
 from homing.core.fql.errors import FqlError
 from homing.core.fql.explain import Explanation
 from homing.core.fql.facts import Did, Facts
-from homing.core.fql.values import decimal_of, number_of
 
 __all__ = [
     "Condition",
@@ -18,7 +17,5 @@ __all__ = [
     "Explanation",
     "Facts",
     "FqlError",
-    "decimal_of",
-    "number_of",
     "parse",
 ]

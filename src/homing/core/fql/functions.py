@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from homing.core.fql.globs import compile_glob
-from homing.core.fql.values import kind_of, number_of, text_of, truth_of
+from homing.core.fql.values import kind_of, text_of, truth_of
+from homing.core.numbers import read_number
 
 # Patterns in a condition are as long as the condition may be; one that comes with the event is
 # the sender's, and costs time in proportion to its length.
@@ -95,5 +96,5 @@ FUNCTIONS: Final = {
     "typeof": Function(kind_of, 1, "string"),
     "bool": Function(truth_of, 1, "bool"),
     "string": Function(text_of, 1, "string"),
-    "number": Function(number_of, 1, "number"),
+    "number": Function(read_number, 1, "number"),
 }

@@ -2,17 +2,15 @@
 Values as FQL sees them: their kinds, equality, members, and the readings between kinds.
 
 Nothing here raises, whatever JSON holds. Kinds are ``typeof()``'s words: string, number, list,
-bool, null; and object, for which the documentation has no word.
+bool, null; and object, for which the documentation has no word. ``number()`` reads as
+`homing.core.numbers` does.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 
 _KINDS: dict[type, str] = {
     str: "string",
@@ -25,12 +23,7 @@ _KINDS: dict[type, str] = {
 }
 # Events are refused when nested deeper; what a run holds of them lies a little deeper still.
 _DEEPEST = 100
-# Longer text is no price; and Python refuses to read integers of more than 4,300 digits.
-_LONGEST_NUMERAL = 300
 _INDEX = re.compile(r"[0-9]{1,9}")
-_NUMERAL = re.compile(
-    r"[+-]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
-)
 
 
 def kind_of(value: object) -> str:
@@ -94,59 +87,9 @@ def text_of(value: object) -> str | None:
     return _json(value, _DEEPEST)
 
 
-def number_of(value: object) -> int | float | None:
-    """
-    Return ``number(value)``: text without one currency sign and thousands commas, else None.
-
-    ``"$1,234.50"`` is 1234.5; ``"1,23"`` is None, not 123.
-    """
-    if isinstance(value, str):
-        numeral = _numeral(value)
-        return None if numeral is None else _finite(numeral)
-    return value if kind_of(value) == "number" else None  # type: ignore[return-value]  # a number
-
-
-def decimal_of(value: object) -> Decimal | None:
-    """Return what `number_of` reads, exact as written: for sums of money."""
-    if isinstance(value, str):
-        numeral = _numeral(value)
-        return None if numeral is None or _finite(numeral) is None else Decimal(numeral)
-    if isinstance(value, float):
-        return Decimal(repr(value)) if math.isfinite(value) else None
-    return Decimal(value) if kind_of(value) == "number" else None  # type: ignore[arg-type]
-
-
 def truth_of(value: object) -> bool | None:
     """Return ``bool(value)``: zero and the empty are false, any other text is true."""
     return None if value is None else bool(value)
-
-
-def _numeral(text: str) -> str | None:
-    """Return the number that *text* holds, in a form that Python reads; None if there is none."""
-    if len(text) > _LONGEST_NUMERAL:
-        return None
-    text = text.strip()
-    sign = text[0] if text.startswith(("-", "+")) else ""
-    digits = _without_currency(text[len(sign) :].strip())
-    if not _NUMERAL.fullmatch(digits) or (sign and digits.startswith(("-", "+"))):
-        return None
-    return sign + digits.replace(",", "")
-
-
-def _without_currency(text: str) -> str:
-    """Return *text* without the currency sign at its beginning or else its end."""
-    if text and unicodedata.category(text[0]) == "Sc":
-        return text[1:].lstrip()
-    if text and unicodedata.category(text[-1]) == "Sc":
-        return text[:-1].rstrip()
-    return text
-
-
-def _finite(numeral: str) -> int | float | None:
-    if numeral.lstrip("+-").isdecimal():
-        return int(numeral)
-    number = float(numeral)
-    return number if math.isfinite(number) else None
 
 
 def _json(value: object, depth: int) -> str | None:

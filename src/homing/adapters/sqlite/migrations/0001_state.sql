@@ -1,6 +1,7 @@
 -- The state file. Ids are integers in order of arrival, so that every large table grows at its
--- end; what must be found by a random key lives in *generations* of 65,536 rows (id >> 16), each a
--- small tree of its own, so that an insert never touches the whole.
+-- end; what must be found by a random key lives in *generations*, each a small tree of its own, so
+-- that an insert never touches the whole. No id is given twice: what was deleted may still be
+-- named by others.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
 
@@ -37,7 +38,7 @@ CREATE TABLE erasure (
     PRIMARY KEY (request, item)
 ) WITHOUT ROWID;
 
--- ids already taken in, by 8-byte hash: `body` is the hash of the event's bytes
+-- ids already taken in, by 8-byte hash, `gen` = event >> 13: `body` is the hash of the event's bytes
 CREATE TABLE seen (
     gen INTEGER NOT NULL,
     key INTEGER NOT NULL,
@@ -46,9 +47,14 @@ CREATE TABLE seen (
     PRIMARY KEY (gen, key)
 ) WITHOUT ROWID;
 
-CREATE TABLE seen_filter (first_gen INTEGER PRIMARY KEY, newest_at INTEGER NOT NULL, bits BLOB);
+-- of each 32 generations that are complete: what surely is not among them
+CREATE TABLE seen_filter (
+    first_gen INTEGER PRIMARY KEY,
+    newest_at INTEGER NOT NULL,
+    words BLOB NOT NULL
+);
 
--- which events and sends a person had; which sends a key leads to
+-- which events a person had, `gen` = event >> 13
 CREATE TABLE history (
     gen INTEGER NOT NULL,
     person INTEGER NOT NULL,
@@ -56,6 +62,8 @@ CREATE TABLE history (
     PRIMARY KEY (gen, person, event)
 ) WITHOUT ROWID;
 
+-- which sends a key (8-byte hash) leads to, `gen` = send >> 20: few of them, for a key that leads
+-- nowhere must be asked of all
 CREATE TABLE trace (
     gen INTEGER NOT NULL,
     key INTEGER NOT NULL,
@@ -64,7 +72,7 @@ CREATE TABLE trace (
 ) WITHOUT ROWID;
 
 CREATE TABLE person (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     part INTEGER NOT NULL,
     user_id TEXT,
     anonymous_id TEXT,
@@ -79,6 +87,10 @@ CREATE TABLE identity (
     PRIMARY KEY (kind, value)
 ) WITHOUT ROWID;
 CREATE INDEX identity_person ON identity (person);
+
+-- who a merged person became
+CREATE TABLE merged (loser INTEGER PRIMARY KEY, winner INTEGER NOT NULL);
+CREATE INDEX merged_winner ON merged (winner);
 
 -- by keyed hash of the address, so that a suppression survives the person's erasure
 CREATE TABLE suppression (
@@ -128,11 +140,15 @@ CREATE TABLE send (
 );
 CREATE UNIQUE INDEX send_once ON send (origin, rule, step);
 CREATE INDEX send_lane ON send (lane, id) WHERE lane IS NOT NULL;
-CREATE INDEX send_ready ON send (due_at, id) WHERE head = 1;
+CREATE INDEX send_ready ON send (due_at, id) WHERE head = 1 AND state IN ('reserved', 'retry');
+CREATE INDEX send_out ON send (lane) WHERE state IN ('in_flight', 'unknown');
 CREATE INDEX send_unknown ON send (unknown_due) WHERE unknown_due IS NOT NULL;
 CREATE INDEX send_silent ON send (silent_due) WHERE silent_due IS NOT NULL;
 CREATE INDEX send_aside ON send (email, id) WHERE lane IS NULL AND state IN ('reserved', 'retry');
-CREATE INDEX send_apart ON send (state, id) WHERE state NOT IN ('reserved', 'accepted');
+CREATE INDEX send_apart ON send (person)
+    WHERE lane IS NULL AND state IN ('reserved', 'retry', 'parked');
+CREATE INDEX send_ended ON send (state, id)
+    WHERE state IN ('parked', 'rejected', 'skipped', 'expired', 'dropped');
 
 CREATE TABLE send_data (send INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
@@ -150,7 +166,7 @@ CREATE INDEX attempt_send ON attempt (send, id);
 CREATE TABLE effect (
     id INTEGER PRIMARY KEY,
     dest TEXT NOT NULL,
-    lane INTEGER,
+    lane INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     kind TEXT NOT NULL,
     state TEXT NOT NULL,
@@ -159,12 +175,16 @@ CREATE TABLE effect (
     rule TEXT,
     person INTEGER,
     made_at INTEGER NOT NULL,
-    reason TEXT,
-    payload BLOB
+    reason TEXT
 );
 CREATE INDEX effect_due ON effect (dest, id) WHERE state = 'ready';
-CREATE INDEX effect_lane ON effect (lane, dest) WHERE state = 'ready';
-CREATE INDEX effect_dead ON effect (id) WHERE state = 'dead';
+CREATE INDEX effect_lane ON effect (lane) WHERE state = 'ready';
+CREATE INDEX effect_event ON effect (event) WHERE event IS NOT NULL;
+CREATE INDEX effect_ended ON effect (state, id) WHERE state IN ('dead', 'dropped');
+CREATE INDEX effect_person ON effect (person) WHERE state IN ('dead', 'dropped');
+
+-- apart, so that what is done leaves no holes behind
+CREATE TABLE effect_data (effect INTEGER PRIMARY KEY, payload BLOB NOT NULL);
 
 CREATE TABLE destination (
     name TEXT PRIMARY KEY,

@@ -1,0 +1,141 @@
+"""``homing check``: what is wrong with a configuration, and what is probably not meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from homing.cli.main import config_option, config_path, json_option
+from homing.cli.show import json_out, text
+from homing.processes import exits
+
+if TYPE_CHECKING:
+    from homing.config import Loaded, Problem
+    from homing.config.problems import Finding
+    from homing.core.plans import Email
+
+FIELDS: Final = {
+    "level": "error or warning",
+    "file": "",
+    "line": "from 1; null when it is of the file as a whole",
+    "key": "dotted; empty for a file as a whole",
+    "message": "names the key, what was expected, what was found",
+}
+# how far back names of events are looked for
+NEWEST: Final = 200_000
+
+
+@click.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@json_option
+def check_command(file: Path | None, *, config: Path | None, as_json: bool) -> int:
+    """
+    Check a configuration: every error and every warning at once.
+
+    FILE is the configuration. Errors are written to standard error and exit with 78. When its
+    store exists, the names of events that conditions ask for are compared with those that came.
+    """
+    from homing.config import ConfigError, load
+
+    path = config_path(file or config).resolve()
+    try:
+        loaded = load(path, environ=os.environ)
+    except ConfigError as error:
+        _out((), error.problems, as_json=as_json)
+        return exits.EX_CONFIG
+    found = (*loaded.warnings, *loaded.placed(_of_templates(loaded)), *_of_events(loaded))
+    _out(found, (), as_json=as_json)
+    if not as_json:
+        click.echo(_summary(loaded, len(found)))
+    return exits.EX_OK
+
+
+def _summary(loaded: Loaded, warnings: int) -> str:
+    plans = loaded.plans
+    counts = (("email", len(plans.emails)), ("route", len(plans.routes)), ("warning", warnings))
+    said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts)
+    return f"{loaded.path}: can be run: {said}; version {plans.version}"
+
+
+def _out(warnings: Iterable[Problem], errors: Iterable[Problem], *, as_json: bool) -> None:
+    for level, problems in (("warning", tuple(warnings)), ("error", tuple(errors))):
+        if as_json:
+            for problem in problems:
+                json_out(_row(level, problem))
+        elif problems:
+            to_err = level == "error"
+            click.echo(f"{level}s:", err=to_err)
+            for problem in problems:
+                click.echo(text(str(problem)), err=to_err)
+
+
+def _row(level: str, problem: Problem) -> dict[str, object]:
+    return {
+        "level": level,
+        "file": str(problem.file),
+        "line": problem.line,
+        "key": problem.key,
+        "message": problem.message,
+    }
+
+
+def _of_templates(loaded: Loaded) -> Iterator[Finding]:
+    """What is wrong with the templates that Homing renders."""
+    from homing.config.problems import KEY, Finding
+
+    for name, email in loaded.plans.emails.items():
+        if email.template is None:
+            for key, warning in _template_warnings(email):
+                yield Finding(("email", name, key), f"`{KEY}`: {warning}")
+
+
+def _template_warnings(email: Email) -> Iterator[tuple[str, str]]:
+    from homing.adapters.render import HandlebarsRenderer, RenderError
+
+    renderer = HandlebarsRenderer()
+    parts = (("subject", email.subject), ("html_file", email.html), ("text_file", email.text))
+    for key, template in parts:
+        if template:
+            try:
+                yield from ((key, warning) for warning in renderer.warnings(template))
+            except RenderError as error:
+                yield key, f"cannot be rendered: {error}"
+
+
+def _of_events(loaded: Loaded) -> tuple[Problem, ...]:
+    """What conditions ask for and never came; nothing while the store tells of no event."""
+    from homing.adapters.sqlite.state import reading
+    from homing.core.errors import HomingError
+
+    if loaded.settings.store.url.scheme != "sqlite" or not loaded.store_path.exists():
+        return ()
+    try:
+        with reading(loaded.store_path) as tx:
+            seen = tx.events.names(limit=NEWEST)
+    except HomingError as error:
+        click.echo(f"the store was not looked at: {error}", err=True)
+        return ()
+    return loaded.placed(unseen(loaded, seen)) if seen else ()
+
+
+def unseen(loaded: Loaded, seen: Mapping[str, int]) -> Iterator[Finding]:
+    """
+    Conditions that ask for a track event that never came.
+
+    Args:
+        seen: How many came, by name.
+    """
+    from homing.config.leaves import all_of
+    from homing.config.problems import KEY, Finding, guess, shown
+    from homing.core.fql import Condition
+
+    for loc, condition in all_of(Condition, loaded.settings):
+        asked = {*(condition.events or ()), *(did.event for did in condition.dids)}
+        for name in sorted(asked - set(seen)):
+            message = f"`{KEY}` asks for the event {shown(name)}, which never came"
+            yield Finding(loc, f"{message}{guess(name, seen)}")

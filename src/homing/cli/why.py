@@ -1,0 +1,281 @@
+"""``homing why``: the decisions, with the clauses and values that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from homing.cli.main import config_option, json_option
+from homing.cli.reach import loaded_config, looking
+from homing.cli.show import heading_out, json_out, pairs_out, rows_out, text
+
+if TYPE_CHECKING:
+    from homing.cli.deciding import Asker
+    from homing.core.people import Person
+    from homing.core.plans import Route
+    from homing.ports import EventRow
+
+EVENT_FIELDS: Final = {
+    "asked": "event",
+    "event": "as `events list` has it",
+    "decisions": "rule, kind (route, opt_out, opt_in), concerned (false: it asks for other events), "
+    "held, stopped_by, actions, explanation: of every rule, in the order in which they are asked",
+    "changed_since": "traits that a rule reads and that were written after the event",
+    "sends": "what it reserved or skipped, as `sends list` has it",
+    "effects": "what it asked for besides: id, dest, kind, state, reason, …",
+    "note": "why there are no decisions",
+}
+PERSON_FIELDS: Final = {
+    "asked": "person",
+    "person": "as `people list` has it",
+    "names": "kind, value",
+    "suppressions": "address, scope, suppressed, source, reason, at",
+    "may_get": "email, to, refused: of every email, why it would not leave now",
+    "events": "the newest, as `events list` has them",
+    "sends": "the newest, as `sends list` has them",
+}
+NOT_FIELDS: Final = {
+    "asked": "not",
+    "email": "",
+    "person": "",
+    "to": "the person's address",
+    "refused": "why it would not leave now; null if it would",
+    "routes": "rule, when, and events: the newest that could concern it, each with event, at, "
+    "held, stopped_by, send, state, reason, explanation",
+    "note": "why there is nothing to tell",
+}
+LOOKED_AT: Final = 500
+SHOWN: Final = 5
+
+
+@click.command("why")
+@click.argument("what", metavar="PERSON|EVENT")
+@click.option("--not", "email", metavar="EMAIL", help="Why that person did not get this email.")
+@config_option
+@json_option
+def why_command(what: str, *, email: str | None, config: Path | None, as_json: bool) -> None:
+    """
+    Why an event, or a person, got what they got, or did not.
+
+    EVENT is a number (e12), a messageId, or the id of a send: what became of it, and every rule's
+    decision with the clause and the values that made it. PERSON is a userId, an anonymousId or an
+    address: what happened to them, what they were sent, and what they would be refused.
+    `why --not EMAIL PERSON` says of each route that sends the email why it did not.
+
+    The rules are those of the configuration in force, and the person's traits are as they are now.
+    """
+    from homing.adapters.sqlite.log import SqliteLogReader, log_path
+    from homing.cli.deciding import Asker
+
+    loaded = loaded_config(config)
+    reader = SqliteLogReader.if_made(log_path(loaded.store_path))
+    with looking(config) as tx:
+        asker = Asker.of(tx, reader, loaded.plans)
+        told = _of_either(asker, what) if email is None else why_not(asker, email, what)
+    if as_json:
+        json_out(told)
+    else:
+        _OUT[told["asked"]](told)
+
+
+def _of_either(asker: Asker, what: str) -> dict[str, Any]:
+    from homing.cli.finding import event_named, find_event, find_person
+    from homing.core.effects import send_number
+    from homing.stages.act import NotThere, event_number, find_send
+
+    if event_number(what) is not None:
+        return why_event(asker, event_named(asker.tx, what))
+    person = find_person(asker.tx, what)
+    if person is not None:
+        return why_person(asker, person)
+    row = find_event(asker.tx, what)
+    if row is None and send_number(what) is not None:
+        send = find_send(asker.tx, what)
+        row = None if send.event is None else asker.tx.events.get(send.event)
+    if row is None:
+        msg = f"nobody and nothing goes by {what!r}"
+        raise NotThere(msg)
+    return why_event(asker, row)
+
+
+def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
+    """What became of an event."""
+    from homing.cli.views import effect_view, event_view, send_view
+
+    tx = asker.tx
+    person = None if row.person is None else tx.people.get(row.person)
+    happened = asker.happened(row, person)
+    told: dict[str, Any] = {
+        "asked": "event",
+        "event": event_view(tx, row),
+        "decisions": [],
+        "changed_since": [],
+        "sends": [send_view(send) for send in tx.sends.of_event(row.id)],
+        "effects": [effect_view(effect) for effect in tx.effects.of_event(row.id)],
+        "note": None,
+    }
+    if happened is None or person is None:
+        told["note"] = _why_undecided(row, person)
+        return told
+    told["decisions"] = [verdict.view() for verdict in asker.verdicts(happened, person)]
+    told["changed_since"] = asker.changed_since(happened, person)
+    return told
+
+
+def _why_undecided(row: EventRow, person: Person | None) -> str:
+    if row.state.value != "done":
+        return f"no rule was asked: the event is {row.state.value}: {row.reason}"
+    if person is None:
+        return "no rule can be asked: the event belongs to nobody, or to somebody erased"
+    return "no rule can be asked: retention took the event's bytes, or it is none for rules"
+
+
+def why_person(asker: Asker, person: Person) -> dict[str, Any]:
+    """What happened to a person, and what they would be refused."""
+    from homing.cli.people import about
+
+    shown = about(asker.tx, person, limit=20)
+    events, sends = shown.pop("events"), shown.pop("sends")
+    may_get = [
+        {"email": name, "to": person.email, "refused": _refused(asker, name, person)}
+        for name in asker.plans.emails
+    ]
+    return {"asked": "person", **shown, "may_get": may_get, "events": events, "sends": sends}
+
+
+def _refused(asker: Asker, email: str, person: Person) -> str | None:
+    from homing.adapters.clock import SystemClock
+    from homing.cli.deciding import refusal_now
+
+    return refusal_now(asker, email, person.email, now_ms=SystemClock().now_ms())
+
+
+def why_not(asker: Asker, email: str, who: str) -> dict[str, Any]:
+    """Why a person did not get an email."""
+    from homing.cli.finding import person_named
+    from homing.cli.mailing import email_named, routes_of
+
+    email_named(asker.plans, email)
+    person = person_named(asker.tx, who)
+    routes = routes_of(asker.plans, email)
+    return {
+        "asked": "not",
+        "email": email,
+        "person": person.label,
+        "to": person.email,
+        "refused": _refused(asker, email, person),
+        "routes": [
+            {
+                "rule": route.name,
+                "when": route.when.text,
+                "events": list(islice(_asked_of(asker, route, email, person=person), SHOWN)),
+            }
+            for route in routes
+        ],
+        "note": None if routes else f"no route sends {email!r}",
+    }
+
+
+def _asked_of(
+    asker: Asker, route: Route, email: str, *, person: Person
+) -> Iterator[dict[str, object]]:
+    """What a route made of the person's newest events that could concern it."""
+    from homing.cli.deciding import may_concern
+    from homing.cli.finding import numbers_of
+    from homing.cli.show import time_text
+
+    for row in asker.tx.events.of_person(numbers_of(person), limit=LOOKED_AT):
+        happened = asker.happened(row, person) if may_concern(asker, route, row) else None
+        if happened is None:
+            continue
+        verdicts = asker.verdicts(happened, person)
+        verdict = next(v for v in verdicts if v.kind == "route" and v.rule == route.name)
+        sends = asker.tx.sends.of_event(row.id)
+        send = next((s for s in sends if (s.rule, s.email) == (route.name, email)), None)
+        yield {
+            "event": f"e{row.id}",
+            "at": time_text(row.at),
+            "held": verdict.held,
+            "stopped_by": verdict.stopped_by,
+            "send": None if send is None else send.key,
+            "state": None if send is None else send.state,
+            "reason": None if send is None else send.reason,
+            "explanation": verdict.explanation,
+        }
+
+
+def _event_out(told: Mapping[str, Any]) -> None:
+    from homing.cli import sends
+
+    pairs_out({**told["event"], "note": told["note"]})
+    for decision in told["decisions"]:
+        if not decision["concerned"]:
+            continue
+        click.echo()
+        click.echo(text(f"{decision['rule']}: {_verdict_words(decision)}"))
+        _indented(decision["explanation"])
+    others = [d["rule"] for d in told["decisions"] if not d["concerned"]]
+    if others:
+        click.echo()
+        click.echo(text(f"for other events: {', '.join(others)}"))
+    if told["changed_since"]:
+        click.echo()
+        click.echo(text(f"changed since: {', '.join(told['changed_since'])}"))
+    _part_out("sends", told["sends"], sends.COLUMNS)
+    _part_out("effects", told["effects"], ("id", "dest", "kind", "state", "rule", "reason"))
+
+
+def _verdict_words(decision: Mapping[str, Any]) -> str:
+    actions = ", ".join(decision["actions"])
+    if decision["stopped_by"]:
+        return f"not asked: {decision['stopped_by']} stopped"
+    return f"holds: {actions}" if decision["held"] else f"does not hold ({actions})"
+
+
+def _person_out(told: dict[str, Any]) -> None:
+    from homing.cli.people import about_out
+
+    about_out(told)
+    _part_out("may get", told["may_get"], ("email", "to", "refused"))
+
+
+def _not_out(told: Mapping[str, Any]) -> None:
+    pairs_out({name: told[name] for name in ("email", "person", "to", "refused", "note")})
+    for route in told["routes"]:
+        heading_out(f"route {route['rule']}")
+        click.echo(text(f"when {route['when']}"))
+        if not route["events"]:
+            click.echo("none of the person's newest events is one for which it could hold")
+        for asked in route["events"]:
+            click.echo()
+            click.echo(text(f"{asked['at']}  {asked['event']}: {_outcome_words(asked)}"))
+            _indented(asked["explanation"])
+
+
+def _outcome_words(asked: Mapping[str, Any]) -> str:
+    if asked["send"]:
+        reason = f": {asked['reason']}" if asked["reason"] else ""
+        return f"send {asked['send']} is {asked['state']}{reason}"
+    if asked["stopped_by"]:
+        return f"not asked: {asked['stopped_by']} stopped"
+    if asked["held"]:
+        return "holds now, and reserved nothing then: the configuration or the person has changed"
+    return "does not hold"
+
+
+def _indented(lines: str) -> None:
+    for line in lines.split("\n"):
+        click.echo(text(f"    {line}"))
+
+
+def _part_out(name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    if rows:
+        heading_out(name)
+        rows_out(rows, as_json=False, columns=columns)
+
+
+_OUT: Final = {"event": _event_out, "person": _person_out, "not": _not_out}
