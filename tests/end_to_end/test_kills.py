@@ -16,6 +16,7 @@ from homing.emulators import Faults, parse_faults
 
 ROUNDS = 500 if SOAK else 30
 USERS = 12
+PAUSE_S = 0.1  # between a customer's orders
 EXTRA = 'unknown_after = "1s"'
 FAULTS = (
     "sendgrid=timeout-after-accept:0.01,reset-after-accept:0.02,500:0.03,429:0.01",
@@ -46,6 +47,7 @@ class Load:
             post = await self._world.sender.deliver(order(user, self.taken[user]))
             assert post.taken, post
             self.taken[user] += 1
+            await asyncio.sleep(PAUSE_S)
 
     async def finish(self) -> None:
         """End with the orders under way."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from homing.adapters.clock import SystemClock
 from homing.core.effects import send_key
+from homing.core.events import iso_time
 
 if TYPE_CHECKING:
-    from homing.emulators.sendgrid.signing import Signer
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 SECRET = "the-secret-of-the-benchmark"  # noqa: S105  of loopback alone
 BATCH = 100
+_CLOCK = SystemClock()
 
 
 class Kind(StrEnum):
@@ -57,9 +59,7 @@ _HEAD = (
 )
 _TRACK = _HEAD + (
     b'"type":"track","event":"%(name)b","properties":{"order_id":"m%(number)d","currency":"GBP",'
-    b'"total":%(total)d.5,"email":"u%(user)07d@shop.example","products":['
-    + _PRODUCT
-    + b"]}}"
+    b'"total":%(total)d.5,"email":"u%(user)07d@shop.example","products":[' + _PRODUCT + b"]}}"
 )
 _IDENTIFY = _HEAD + (
     b'"type":"identify","traits":{"email":"u%(user)07d@shop.example","first_name":"Ada","plan":'
@@ -99,7 +99,7 @@ def event_body(number: int, *, people: int, name: str | None = None) -> bytes:
     return template % {
         b"id": random.hex().encode(),
         b"device": b"device-%032d" % user,
-        b"at": _now(),
+        b"at": iso_time(_CLOCK.now_ms()).encode(),
         b"user": user,
         b"name": called.encode(),
         b"number": number,
@@ -116,7 +116,7 @@ def batch_body(number: int, *, people: int) -> bytes:
 
 def engagement_body(number: int, *, sends: int, people: int) -> bytes:
     """Make a post of SendGrid's events: processed, delivered, open and click of 25 sends."""
-    at = int(datetime.now(UTC).timestamp())
+    at = _CLOCK.now_ms() // 1000
     events = []
     for n in range(number * BATCH, (number + 1) * BATCH):
         send = n // len(_ENGAGEMENTS) % sends + 1
@@ -138,29 +138,40 @@ def user_of_send(send: int, people: int) -> int:
     return send * 7_919 % people
 
 
+def body_of(kind: Kind, number: int, *, people: int, sends: int = 1) -> bytes:
+    """Make the body of post *number* of a kind; *sends* are in the ledger, of *people* persons."""
+    match kind:
+        case Kind.MIX:
+            return event_body(number, people=people)
+        case Kind.ORDERS:
+            return event_body(number, people=people, name="Order Completed")
+        case Kind.BATCH:
+            return batch_body(number, people=people)
+        case Kind.ENGAGEMENT:
+            return engagement_body(number, sends=sends, people=people)
+
+
 def requests(
-    kind: Kind, numbers: range, *, people: int, sends: int, signer: Signer
+    kind: Kind, numbers: range, *, people: int, sends: int, key: ec.EllipticCurvePrivateKey
 ) -> Iterator[bytes]:
-    """Whole requests, head and body, signed as Segment or SendGrid signs them."""
-    if kind is Kind.ENGAGEMENT:
-        at = int(datetime.now(UTC).timestamp())
-        for number in numbers:
-            body = engagement_body(number, sends=sends, people=people)
-            yield _request(b"/sendgrid", body, signer.headers(body, timestamp=at))
-        return
-    body_of = segment_bodies(kind, people)
+    """Whole requests, head and body, signed as Segment or, with *key*, SendGrid signs them."""
+    signed = _sendgrid_signed(key) if kind is Kind.ENGAGEMENT else _segment_signed
+    path = b"/sendgrid" if kind is Kind.ENGAGEMENT else b"/segment"
     for number in numbers:
-        body = body_of(number)
-        digest = hmac.digest(SECRET.encode(), body, "sha1").hex()
-        yield _request(b"/segment", body, {"X-Signature": digest})
+        body = body_of(kind, number, people=people, sends=sends)
+        yield _request(path, body, signed(body))
 
 
-def segment_bodies(kind: Kind, people: int) -> Callable[[int], bytes]:
-    """How bodies of a kind are made, by number."""
-    if kind is Kind.BATCH:
-        return lambda number: batch_body(number, people=people)
-    name = "Order Completed" if kind is Kind.ORDERS else None
-    return lambda number: event_body(number, people=people, name=name)
+def _segment_signed(body: bytes) -> dict[str, str]:
+    return {"X-Signature": hmac.digest(SECRET.encode(), body, "sha1").hex()}
+
+
+def _sendgrid_signed(key: ec.EllipticCurvePrivateKey) -> Callable[[bytes], dict[str, str]]:
+    # the other kinds need none of the emulators, which take half a second to load
+    from homing.emulators.sendgrid.signing import Signer  # noqa: PLC0415
+
+    signer, at = Signer(key), _CLOCK.now_ms() // 1000
+    return lambda body: signer.headers(body, timestamp=at)
 
 
 def _request(path: bytes, body: bytes, headers: dict[str, str]) -> bytes:
@@ -169,7 +180,3 @@ def _request(path: bytes, body: bytes, headers: dict[str, str]) -> bytes:
         b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n"
         b"Content-Type: application/json\r\n%bContent-Length: %d\r\n\r\n" % (path, lines, len(body))
     ) + body
-
-
-def _now() -> bytes:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()

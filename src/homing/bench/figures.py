@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 
@@ -56,6 +56,8 @@ class Figure:
 
         unit: Of both values.
 
+        reference: What it stands beside; None of what is itself a bound of the others.
+
         note: What a reader must know to read it rightly.
 
         sent: How many requests, events or sends went in over all runs of *measured*.
@@ -66,16 +68,17 @@ class Figure:
     name: str
     unit: str
     measured: Series
-    reference: Series
+    reference: Series | None
     note: str = ""
     sent: int = 0
     kept: int = 0
-    more: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
-        """The measured value as a share of the reference's."""
-        return self.measured.value / self.reference.value if self.reference.value else 0.0
+        """The measured value as a share of the reference's; 0.0 without one."""
+        if self.reference is None or not self.reference.value:
+            return 0.0
+        return self.measured.value / self.reference.value
 
     def table(self) -> dict[str, object]:
         """As plain JSON: one object."""
@@ -83,12 +86,11 @@ class Figure:
             "name": self.name,
             "unit": self.unit,
             "measured": self.measured.table(),
-            "reference": self.reference.table(),
+            "reference": None if self.reference is None else self.reference.table(),
             "ratio": round(self.ratio, 3),
             "sent": self.sent,
             "kept": self.kept,
             "note": self.note,
-            **{key: _rounded(value) for key, value in self.more.items()},
         }
 
 

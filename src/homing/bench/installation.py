@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,13 +160,11 @@ class Installation:
         Raises:
             BenchFailed: It was not in time.
         """
-        deadline = time.monotonic() + timeout_s
-        while (now := self.count(name)) < count:
-            if time.monotonic() > deadline:
-                msg = f"{name} came to {now} of {count} in {timeout_s:g} s"
-                raise BenchFailed(msg)
-            await asyncio.sleep(POLL_S)
-        return time.monotonic()
+        try:
+            return await _until(lambda: self.count(name) >= count, timeout_s=timeout_s)
+        except TimeoutError as error:
+            msg = f"{name} came to {self.count(name)} of {count} in {timeout_s:g} s"
+            raise BenchFailed(msg) from error
 
     @contextmanager
     def looking(self) -> Iterator[SqliteTx]:
@@ -186,8 +184,7 @@ class Installation:
                 yield child.pid or 0
             finally:
                 child.signal(signal.SIGTERM)
-                while child.exit_code() is None:
-                    await asyncio.sleep(POLL_S)
+                await _until(lambda: child.exit_code() is not None)
                 child.bury()
 
     @asynccontextmanager
@@ -279,12 +276,26 @@ def _children_of(pid: int) -> list[int]:
 
 
 async def _ready(child: Child) -> None:
-    deadline = time.monotonic() + READY_S
-    while Word.READY not in (word for word, _ in child.words()):
-        if child.exit_code() is not None or time.monotonic() > deadline:
+    def is_ready() -> bool:
+        if child.exit_code() is not None:
             msg = f"the receiver did not start: exit code {child.exit_code()}"
             raise BenchFailed(msg)
-        await asyncio.sleep(POLL_S)
+        return Word.READY in (word for word, _ in child.words())
+
+    await _until(is_ready)
+
+
+async def _until(holds: Callable[[], bool], *, timeout_s: float = READY_S) -> float:
+    """
+    Look again and again until something holds; the monotonic time at which it did.
+
+    Raises:
+        TimeoutError: It did not.
+    """
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110  it is seen from outside, so nobody can tell us
+            await asyncio.sleep(POLL_S)
+    return time.monotonic()
 
 
 def _routes() -> Iterator[str]:

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from homing.bench.bodies import Kind, requests
 from homing.bench.figures import percentile
 from homing.bench.piped import BenchFailed, attend, task_of
-from homing.emulators.sendgrid.signing import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,9 +225,7 @@ def _requests(task: LoadTask) -> Iterator[bytes]:
     key = load_pem_private_key(task.key_pem.encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101  the benchmark's own
     numbers = range(task.first, task.first + task.posts)
-    return requests(
-        task.kind, numbers, people=task.people, sends=task.sends, signer=Signer(key)
-    )
+    return requests(task.kind, numbers, people=task.people, sends=task.sends, key=key)
 
 
 async def main(task: LoadTask) -> None:

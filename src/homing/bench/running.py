@@ -6,8 +6,9 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -65,9 +66,14 @@ class Report:
         }
 
 
-async def run(
-    scale: Scale, folder: Path, *, only: Collection[str] = (), say: Callable[[str], None]
-) -> AsyncIterator[Figure]:
+async def measured(
+    scale: Scale,
+    folder: Path,
+    *,
+    only: Collection[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+    on_figure: Callable[[Figure], None] = lambda _: None,
+) -> Report:
     """
     Do the measures, one after the other.
 
@@ -78,21 +84,29 @@ async def run(
 
         say: Told what is being done.
 
+        on_figure: Told each figure as soon as it is there.
+
     Raises:
         BenchFailed: Something sent was not found again, or a process ended.
     """
+    started = time.monotonic()
+    machine = machine_of(folder)
+    figures: list[Figure] = []
+    key = ec.generate_private_key(ec.SECP256R1())
     with tempfile.TemporaryDirectory(prefix="homing-bench-", dir=folder) as temporary:
         for name, (title, measure) in MEASURES.items():
             if only and name not in only:
                 continue
-
-            def told(what: str, title: str = title) -> None:
-                say(f"{title}: {what}")
-
             say(title)
-            key = ec.generate_private_key(ec.SECP256R1())
+            told = partial(_told, say, title)
             for figure in await measure(Bench(scale, Path(temporary) / name, key, told)):
-                yield figure
+                figures.append(figure)
+                on_figure(figure)
+    return Report(machine, tuple(figures), time.monotonic() - started)
+
+
+def _told(say: Callable[[str], None], title: str, what: str) -> None:
+    say(f"{title}: {what}")
 
 
 def machine_of(folder: Path) -> dict[str, object]:
@@ -106,7 +120,7 @@ def machine_of(folder: Path) -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "fsync_ms": round(fsync_ms(folder), 3),
-        "load_average": os.getloadavg()[0],
+        "load_average": round(os.getloadavg()[0], 2),
     }
 
 

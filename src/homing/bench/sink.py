@@ -15,9 +15,7 @@ import uvloop
 
 from homing.bench.piped import attend, task_of
 
-_MAIL: Final = (
-    b"HTTP/1.1 202 Accepted\r\nServer: sink\r\nContent-Length: 0\r\nX-Message-Id: bench%017d\r\n\r\n"
-)
+_MAIL: Final = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nX-Message-Id: bench%017d\r\n\r\n"
 _OK: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n"
     b'{"success":true}'

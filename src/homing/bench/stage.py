@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from homing.processes.assembly import Assembly, assemble
 
 if TYPE_CHECKING:
     from homing.adapters.sqlite.engine import StoreFailed
+    from homing.stages.deliver import Deliverer
+    from homing.stages.write_back import WriteBack
 
 WAIT_S = 0.05
 
@@ -45,7 +47,7 @@ class Done(msgspec.Struct):
 async def evaluate(assembly: Assembly) -> int:
     """Evaluate all that is in the log; how many events there were."""
     before = await assembly.store.write(lambda tx: tx.events.cursor())
-    while await assembly.stages.evaluate.evaluate_batch():
+    while await assembly.stages.evaluate.evaluate_batch():  # noqa: ASYNC110  the loop's own way
         await asyncio.sleep(0)
     after = await assembly.store.write(lambda tx: tx.events.cursor())
     return after.next_event - before.next_event
@@ -53,40 +55,32 @@ async def evaluate(assembly: Assembly) -> int:
 
 async def deliver(assembly: Assembly) -> int:
     """Send all that is due, until every outcome is recorded; how many sends there were."""
-    stage = assembly.stages.deliver
-    return await _drained(stage.deliver_batch, stage.wake, stage.flying, stage.land)
+    return await _drained(assembly.stages.deliver)
 
 
 async def write_back(assembly: Assembly) -> int:
     """Write all calls that are ready to Segment; how many there were."""
-    stage = assembly.stages.write_back
-    return await _drained(stage.deliver_batch, stage.wake, stage.flying, stage.land)
+    return await _drained(assembly.stages.write_back)
 
 
-async def _drained(
-    turn: Callable[[], Awaitable[int]],
-    wake: asyncio.Event,
-    flying: set[asyncio.Task[None]],
-    land: Callable[[], Awaitable[None]],
-) -> int:
+async def _drained(stage: Deliverer | WriteBack) -> int:
     total = 0
     while True:
-        wake.clear()
-        done = await turn()
+        stage.wake.clear()
+        done = await stage.deliver_batch()
         total += done
         if done:
             continue
-        if not flying:
-            await land()
-            done = await turn()
+        if not stage.flying:
+            await stage.land()
+            # what landed last may have freed a lane
+            done = await stage.deliver_batch()
             total += done
-            if not done and not flying:
+            if not done:
                 return total
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_S):
-                await wake.wait()
-        except TimeoutError:
-            continue
+                await stage.wake.wait()
 
 
 _STAGES = {"evaluate": evaluate, "deliver": deliver, "write_back": write_back}

@@ -10,7 +10,6 @@ the end.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ import uvloop
 from homing.adapters.sqlite.engine import connect
 from homing.adapters.sqlite.log import INSERT, SCHEMA, log_path
 from homing.adapters.sqlite.state import SqliteState
-from homing.bench.bodies import Kind, engagement_body, segment_bodies, tag_of, user_of_send
+from homing.bench.bodies import Kind, body_of, tag_of, user_of_send
 from homing.bench.piped import attend, task_of
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import EventState, NewSend
@@ -88,15 +87,15 @@ async def stock(task: StockTask) -> Stocked:
     for first in range(1, task.events + 1, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, task.events + 1))
         await state.write(
-            lambda tx, numbers=numbers: _add_events(tx, numbers, task, now_ms)  # type: ignore[misc]
+            lambda tx, numbers=numbers: _add_events(tx, numbers, task, now_ms=now_ms)  # type: ignore[misc]
         )
     await state.close()
     os.sync()
-    return Stocked(
-        time.monotonic() - started,
-        path.stat().st_size / 2**20,
-        log_path(path).stat().st_size / 2**20,
-    )
+    return Stocked(time.monotonic() - started, _mib(path), _mib(log_path(path)))
+
+
+def _mib(path: Path) -> float:
+    return path.stat().st_size / 2**20
 
 
 def _fill_log(path: Path, task: StockTask) -> None:
@@ -115,28 +114,20 @@ def _fill_log(path: Path, task: StockTask) -> None:
 
 
 def _waiting(task: StockTask, now_ms: int) -> Iterator[tuple[int, int, str, bytes]]:
-    source = "segment/default"
-    if task.kind is Kind.ENGAGEMENT:
-        source = "sendgrid/default"
-
-        def body_of(number: int) -> bytes:
-            return engagement_body(number, sends=task.sends, people=task.people)
-    else:
-        body_of = segment_bodies(task.kind, task.people)
+    source = "sendgrid/default" if task.kind is Kind.ENGAGEMENT else "segment/default"
     for number in range(task.waiting):
-        yield task.events + number + 1, now_ms, source, body_of(number)
+        body = body_of(task.kind, number, people=task.people, sends=task.sends)
+        yield task.events + number + 1, now_ms, source, body
 
 
 def _add_people(tx: Tx, numbers: range) -> None:
     """Person *n* is user n - 1."""
     for number in numbers:
         user = f"u{number - 1:07d}"
-        tx.people.add(
-            (Identity(IdKind.USER, user), Identity(IdKind.EMAIL, f"{user}@shop.example"))
-        )
+        tx.people.add((Identity(IdKind.USER, user), Identity(IdKind.EMAIL, f"{user}@shop.example")))
 
 
-def _add_events(tx: Tx, numbers: range, task: StockTask, now_ms: int) -> None:
+def _add_events(tx: Tx, numbers: range, task: StockTask, *, now_ms: int) -> None:
     keys = memoryview(os.urandom(16 * len(numbers))).cast("q")
     every = task.events // task.sends if task.sends else 0
     for place, number in enumerate(numbers):
@@ -147,14 +138,14 @@ def _add_events(tx: Tx, numbers: range, task: StockTask, now_ms: int) -> None:
         if every and number % every == 0 and (send := number // every) <= task.sends:
             _add_send(tx, send, number, people=task.people, at=at)
             person = user_of_send(send, task.people) + 1
-        tx.events.add(_event(number, person, at, key))
+        tx.events.add(_event(number, person, at=at, key=key))
     last = numbers[-1]
     tx.events.move_cursor(Cursor(last, 0, last + 1))
     tx.books.count("events:received", len(numbers))
     tx.books.count("events:done", len(numbers))
 
 
-def _event(number: int, person: int, at: int, key: int) -> EventRow:
+def _event(number: int, person: int, *, at: int, key: int) -> EventRow:
     return EventRow(
         number, number, 0, "segment/default", "track", "Product Viewed",
         f"ajs-next-{key & 0xFFFF_FFFF_FFFF_FFFF:032x}", person, None, at, at, EventState.DONE,

@@ -67,7 +67,8 @@ def restore_command(folder: Path, *, force: bool, config: Path | None, as_json: 
     Put a backup in the store's place, with mail paused.
 
     The service must be stopped. What was about to be sent when the backup was made may have been
-    sent since: look at `homing sends --state reserved`, then `homing resume mail`.
+    sent since: look at `homing sends --state reserved`, then `homing resume mail`. Who was erased
+    since is back: erase them again.
     """
     from homing.adapters.clock import SystemClock
     from homing.adapters.sqlite.backup import restore

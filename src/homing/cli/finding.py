@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from homing.cli.listing import PAGE, newest
 from homing.core import people
 from homing.core.digests import address_trace
 from homing.core.people import Identity, IdKind
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def find_person(tx: Tx, name: str) -> Person | None:
-    """By userId, else anonymousId, else address."""
+    """By userId, else anonymousId, else address; of an address, also one that is but a trait."""
     names = (
         Identity(IdKind.USER, name),
         Identity(IdKind.ANONYMOUS, name),
@@ -30,7 +31,21 @@ def find_person(tx: Tx, name: str) -> Person | None:
         person = None if number is None else tx.people.get(number)
         if person is not None:
             return person
-    return None
+    return next(people_at(tx, name), None)
+
+
+def people_at(tx: Tx, address: str) -> Iterator[Person]:
+    """
+    Everybody with an address, newest first; looks at every person.
+
+    A track call's ``context.traits.email`` is a trait of its person, not a name of theirs.
+    """
+    wanted = address.strip().lower()
+    if "@" not in wanted:
+        return
+    for person in newest(lambda at: tx.people.newest(before=at, limit=PAGE), lambda one: one.id):
+        if wanted in (person.email, people.email_in(dict(person.traits))):
+            yield person
 
 
 def person_named(tx: Tx, name: str) -> Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -81,28 +81,36 @@ def homing() -> None:
 
 
 def main() -> None:
-    """Run the command line; the exit codes are those of ``sysexits.h``."""
+    """Run the command line."""
+    sys.exit(run())
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """
+    Run one command; the exit code is one of ``sysexits.h``.
+
+    Args:
+        args: What stands behind ``homing``; by default as this process was called.
+    """
     try:
-        code = homing.main(prog_name="homing", standalone_mode=False)
+        code = homing.main(args, prog_name="homing", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        sys.exit(130)
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # whoever read us has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(exits.EX_OK)
+        return error.exit_code
     except HomingError as error:
         click.echo(f"homing: {error}", err=True)
-        sys.exit(exit_code_of(error))
+        return exit_code_of(error)
     except OSError as error:
         click.echo(f"homing: {error}", err=True)
-        sys.exit(exits.EX_IOERR)
-    sys.exit(code if isinstance(code, int) else exits.EX_OK)
+        return exits.EX_IOERR
+    return code if isinstance(code, int) else exits.EX_OK
 
+
+INTERRUPTED: Final = 130
 
 _CODES: Final = {
     "ConfigError": exits.EX_CONFIG,

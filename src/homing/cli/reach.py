@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,8 @@ from homing.cli.main import BadInput, config_path
 from homing.core.errors import HomingError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from homing.adapters.sqlite.state import SqliteState, SqliteTx
     from homing.config import ConfigError, Loaded
     from homing.core.plans import Plans
@@ -90,6 +91,8 @@ def acting(option: Path | None) -> Iterator[Ask]:
     The function it gives raises what the service refuses for, and `StoreBusy` when a service that
     does not answer holds the store.
     """
+    import asyncio
+
     from homing.adapters.sqlite.state import NoStore
 
     path = store_path(option)

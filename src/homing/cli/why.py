@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EVENT_FIELDS: Final = {
     "asked": "event",
     "event": "as `events list` has it",
-    "decisions": "rule, kind (route, opt_out, opt_in), concerned (false: it asks for other events), "
+    "decisions": "rule, kind (route, opt_out, opt_in), concerned (false: for other events), "
     "held, stopped_by, actions, explanation: of every rule, in the order in which they are asked",
     "changed_since": "traits that a rule reads and that were written after the event",
     "sends": "what it reserved or skipped, as `sends list` has it",

@@ -62,6 +62,7 @@ class PersonFacts:
     person: Person
     at_ms: int
     journey: Mapping[str, object] = field(default_factory=dict)
+    event: Happened | None = None  # the present one
 
     @property
     def profile(self) -> Mapping[str, object]:
@@ -70,7 +71,16 @@ class PersonFacts:
 
     def did(self, did: Did) -> int:
         """How many matching events the window holds, the present one included."""
-        return people.did_count(self.person, did, at_ms=self.at_ms)
+        return people.did_count(self.person, did, at_ms=self.at_ms, present=self._present(did))
+
+    def _present(self, did: Did) -> int | None:
+        """The mark of the present event if it counts: one that comes very late is not kept."""
+        event = self.event
+        if event is None or event.name != did.event or event.type != "track":
+            return None
+        if did.condition is not None and not did.condition.holds(event.data, self):
+            return None
+        return people.did_mark(event.at_ms, event.id)
 
     def in_audience(self, key: str) -> bool:
         """Whether the person is a member."""
@@ -101,7 +111,9 @@ class Rules:
                 routes=tuple(r for r in self.plans.routes if _may_hold(r.when, kind, name)),
                 opt_out=tuple(r for r in self.plans.opt_out if _may_hold(r.when, kind, name)),
                 opt_in=tuple(r for r in self.plans.opt_in if _may_hold(r.when, kind, name)),
-                dids=tuple((did, key) for did, key in self.dids if did.event == name),
+                dids=tuple(
+                    (did, key) for did, key in self.dids if kind == "track" and did.event == name
+                ),
             )
             if len(self._candidates) < MAX_REMEMBERED:
                 self._candidates[(kind, name)] = found
@@ -138,7 +150,7 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
     """
     candidates = rules.candidates(event.type, event.name)
     learned = learn(person, event, candidates)
-    facts = PersonFacts(learned, event.at_ms)
+    facts = PersonFacts(learned, event.at_ms, event=event)
     wishes: list[Wish] = list(_opted(event, facts, candidates))
     for route in candidates.routes:
         if not route.when.holds(event.data, facts):
@@ -164,7 +176,7 @@ def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
             person = people.with_audience(person, change[0], event.at_ms, member=change[1])
     for did, key in candidates.dids:
         if did.condition is None or did.condition.holds(data, PersonFacts(person, event.at_ms)):
-            person = people.with_did(person, key, event.at_ms, keep=did.at_least)
+            person = people.with_did(person, did, key, at_ms=event.at_ms, event=event.id)
     return person
 
 
@@ -263,7 +275,7 @@ def _address_in(
         found = place.get("email") if isinstance(place, dict) else None
         if isinstance(found, str) and found.strip():
             return found.strip()
-    return person.email or people.email_in(person.traits)
+    return person.address
 
 
 def template_data(

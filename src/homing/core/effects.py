@@ -236,11 +236,12 @@ def send_key(number: int, tag: int) -> str:
 
 
 def send_number(key: str) -> tuple[int, int] | None:
-    """The number and tag of a send's text id; None if it is not one of ours."""
+    """The number and tag of a send's text id; None if it is not one that `send_key` wrote."""
     number, _, tag = key.partition("-")
     if not (number.isascii() and number.isdigit() and len(number) < 19 and len(tag) == 10):
         return None
     try:
-        return int(number), int(tag, 16)
+        named = int(number), int(tag, 16)
     except ValueError:
         return None
+    return named if send_key(*named) == key else None

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+# the years 1 to 9999 in UTC: what can also be written again
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 SEGMENT_TYPES: Final = frozenset(
     {"identify", "track", "page", "screen", "group", "alias", "delete"}
@@ -35,7 +40,7 @@ class Happened:
 
     @property
     def name(self) -> str | None:
-        """The event's name; None unless it is a track event with one."""
+        """What its ``event`` says, the name of a track event; None if that is no text."""
         name = self.data.get("event")
         return name if isinstance(name, str) else None
 
@@ -52,15 +57,16 @@ def time_ms(text: object) -> int | None:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
-        return int(at.timestamp() * 1000)
+        at_ms = (at - _EPOCH) // _MS
     except (ValueError, OverflowError):
         return None
+    return at_ms if _FIRST_MS <= at_ms <= _LAST_MS else None
 
 
 def iso_time(at_ms: int) -> str:
     """ISO-8601 in UTC with milliseconds, as Segment writes it."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    at = _EPOCH + timedelta(milliseconds=at_ms)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def event_time_ms(data: Mapping[str, Any], received_ms: int) -> int:

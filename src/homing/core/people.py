@@ -8,6 +8,8 @@ Source: Segment docs, "Spec: Common", "Spec: Identify"; audiences: "Using Engage
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from homing.core.fql import Did
 
 PARTITIONS = 256
+
+# so much later than a newer one an event of a window still finds all that was before it
+LATE_MS = 86_400_000
+# unless so many came in between
+MAX_LATE = 16
+_MARK_BITS = 15
 
 
 class IdKind(IntEnum):
@@ -45,7 +53,7 @@ class Person:
     What is known of one person. Never mutated: changes make a new one.
 
     ``trait_at`` holds, per trait key, the event time (ms) that last wrote it, also of cleared
-    keys. ``did`` holds the times (ms, ascending) of the newest matching events per ``did()`` key.
+    keys. ``did`` holds the marks (see `did_mark`), ascending, of matching events per ``did()`` key.
     ``audiences`` maps a key to (member, event time). ``merged`` are ids this person absorbed.
     """
 
@@ -59,6 +67,13 @@ class Person:
     audiences: Mapping[str, tuple[bool, int]] = field(default_factory=dict)
     zone: str | None = None
     merged: tuple[int, ...] = ()
+
+    @property
+    def address(self) -> str | None:
+        """Where the person is mailed: the trait as events last wrote it, else by name."""
+        if "email" in self.trait_at and "email" not in self.traits:
+            return None  # cleared
+        return email_in(self.traits) or self.email
 
     @property
     def label(self) -> str:
@@ -103,7 +118,7 @@ def traits_email(event: Mapping[str, Any]) -> str | None:
 
 def email_in(fields: object) -> str | None:
     """The lower-cased, stripped ``email`` of an object; None if it has none that is text."""
-    email = fields.get("email") if isinstance(fields, dict) else None
+    email = fields.get("email") if isinstance(fields, Mapping) else None
     if isinstance(email, str) and "@" in email:
         return email.strip().lower()
     return None
@@ -162,24 +177,54 @@ def with_zone(person: Person, event: Mapping[str, Any]) -> Person:
 
 @lru_cache(maxsize=1024)
 def did_key(did: Did) -> str:
-    """The name under which the times of one distinct ``did()`` are kept."""
-    within = "" if did.within_s is None else repr(did.within_s)
-    condition = "" if did.condition is None else did.condition.text
-    return f"{did.event}\x1f{did.at_least}\x1f{within}\x1f{condition}"
+    """The short name under which the marks of one distinct ``did()`` are kept."""
+    condition = None if did.condition is None else did.condition.text
+    text = ascii((did.event, did.at_least, did.within_s, condition))
+    return blake2b(text.encode("ascii"), digest_size=8, person=b"did").hexdigest()
 
 
-def with_did(person: Person, key: str, at_ms: int, *, keep: int) -> Person:
-    """The person with one more matching event, the newest *keep* of them kept in order of time."""
-    times = person.did.get(key, ())
-    newest = tuple(sorted((*times, at_ms))[-keep:])
-    return person if newest == times else replace(person, did={**person.did, key: newest})
+def did_mark(at_ms: int, event: int) -> int:
+    """
+    What is kept of a counted event: sorts by time, and tells two events of one moment apart.
+
+    The same for the same event, however often it is counted.
+    """
+    return at_ms << _MARK_BITS | event & (1 << _MARK_BITS) - 1
 
 
-def did_count(person: Person, did: Did, *, at_ms: int, key: str | None = None) -> int:
-    """How many kept events lie in the window that ends, inclusive, at *at_ms*."""
-    times = person.did.get(key or did_key(did), ())
-    start = float("-inf") if did.within_s is None else at_ms - did.within_s * 1000
-    return sum(1 for time in times if start <= time <= at_ms)
+def with_did(person: Person, did: Did, key: str, *, at_ms: int, event: int) -> Person:
+    """The person with one more matching event; only marks are kept that a window can need."""
+    known = person.did.get(key, ())
+    mark = did_mark(at_ms, event)
+    if mark in known:
+        return person
+    kept = _needed(did, tuple(sorted((*known, mark))))
+    return person if kept == known else replace(person, did={**person.did, key: kept})
+
+
+def _needed(did: Did, marks: tuple[int, ...]) -> tuple[int, ...]:
+    if did.within_s is None:
+        return marks[: did.at_least]  # what ever happened so often did so from the last of these on
+    newest_ms = marks[-1] >> _MARK_BITS
+    late = len(marks) - bisect_left(marks, did_mark(newest_ms - LATE_MS, 0))
+    oldest_ms = math.ceil(newest_ms - LATE_MS - did.within_s * 1000)
+    newest = marks[-did.at_least - min(late, MAX_LATE) :]
+    return newest[bisect_left(newest, did_mark(oldest_ms, 0)) :]
+
+
+def did_count(person: Person, did: Did, *, at_ms: int, present: int | None = None) -> int:
+    """
+    How many events of *did* lie in the window that ends, inclusive, at *at_ms*; capped.
+
+    Args:
+        present: The mark of the event in whose midst this is asked, if it is one of them.
+    """
+    marks = person.did.get(did_key(did), ())
+    start = 0
+    if did.within_s is not None:
+        start = bisect_left(marks, did_mark(math.ceil(at_ms - did.within_s * 1000), 0))
+    count = max(0, bisect_right(marks, did_mark(at_ms, -1)) - start)
+    return count + (present is not None and present not in marks)
 
 
 def audience_change(event: Mapping[str, Any]) -> tuple[str, bool] | None:
@@ -208,7 +253,8 @@ def _member(event: Mapping[str, Any], key: str) -> bool | None:
     fields = event.get("traits" if event.get("type") == "identify" else "properties")
     if not isinstance(fields, dict):
         return None
-    value = fields.get(key, fields.get(fields.get("audience_key", key)))
+    other = fields.get("audience_key")
+    value = fields.get(other) if key not in fields and isinstance(other, str) else fields.get(key)
     if key.startswith("j_o_") and value in ("true", "false"):
         return bool(value == "true")
     return value if isinstance(value, bool) else None
@@ -226,7 +272,7 @@ def merge(winner: Person, loser: Person) -> Person:
     """
     One person out of two: the winner's names and traits stay, the loser fills the gaps.
 
-    ``did()`` times are united, audiences by newest time.
+    ``did()`` marks are united, audiences by newest time.
     """
     did = {
         key: tuple(sorted({*winner.did.get(key, ()), *loser.did.get(key, ())}))

@@ -9,7 +9,7 @@ from a seeded generator. Shares come from the command line, for instance
 
 import difflib
 import random  # noqa: TID251 - a seeded generator of our own: a run with faults can be repeated
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -86,6 +86,8 @@ class FaultPlan:
     ) -> None:
         self.target = target
         self.enabled = True
+        #: How often each fault befell something; forks count here, too.
+        self.played: Counter[str] = Counter()
         self._shares: dict[str, float] = {}
         self._script: deque[Fault] = deque()
         self._rules: list[_Rule] = []
@@ -164,12 +166,9 @@ class FaultPlan:
         """Decide for one event of a webhook: several faults may meet."""
         if not self.enabled:
             return frozenset()
-        if self._script:
-            step = self._script.popleft()
-            return frozenset({step}) if isinstance(step, str) and step != "ok" else frozenset()
-        return frozenset(
-            name for name, share in self._shares.items() if self._random.random() < share
-        )
+        befalls = self._scripted() if self._script else self._drawn_apart()
+        self.played.update(befalls)
+        return befalls
 
     def shuffled(self, events: list[dict[str, object]]) -> list[dict[str, object]]:
         """Return the same events in another order."""
@@ -181,12 +180,23 @@ class FaultPlan:
 
     def fork(self, seed: int) -> "FaultPlan":
         """Make a plan with the same shares and draws of its own; scripts are not taken over."""
-        return FaultPlan(self.target, self._shares, self._seed * 1_000 + seed)
+        plan = FaultPlan(self.target, self._shares, self._seed * 1_000 + seed)
+        plan.played = self.played
+        return plan
 
     def _check(self, name: str) -> None:
         known = FAULTS[self.target]
         if name not in known:
             raise BadFault(_unknown("fault", name, known) + f" (faults of {self.target})")
+
+    def _scripted(self) -> frozenset[str]:
+        step = self._script.popleft()
+        return frozenset({step}) if isinstance(step, str) and step != "ok" else frozenset()
+
+    def _drawn_apart(self) -> frozenset[str]:
+        return frozenset(
+            name for name, share in self._shares.items() if self._random.random() < share
+        )
 
     def _ruled(self, request: RecordedRequest) -> Fault | None:
         for rule in self._rules:

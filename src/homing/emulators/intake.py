@@ -55,6 +55,11 @@ class Intake:
         self.changes.notify()
         return response
 
+    def end_faults(self) -> None:
+        """Let all go well from now on, and cut what hangs."""
+        self.faults.enabled = False
+        self.misbehaviour.let_go()
+
     async def _read(self, request: web.Request) -> tuple[bytes, Answer | None]:
         try:
             return await request.read(), None
@@ -87,6 +92,7 @@ class Intake:
         if fault is None or not self.misbehaviour.may_play(fault, request.path):
             return await handler(request)
         recorded.fault = fault if isinstance(fault, str) else str(fault.status)
+        self.faults.played[recorded.fault] += 1
 
         async def work() -> web.StreamResponse:
             return await handler(request)

@@ -35,6 +35,7 @@ class Misbehaviour:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     only_on: Mapping[str, str] = field(default_factory=dict)
     slow_s: float = 2.0
+    _hanging: set[asyncio.Future[None]] = field(default_factory=set)
 
     def may_play(self, fault: Fault, path: str) -> bool:
         """Tell whether a fault makes sense on a path."""
@@ -53,9 +54,23 @@ class Misbehaviour:
         if fault.endswith("-after-accept"):
             await work()
         if fault in {"timeout-after-accept", "hang"}:
-            # For ever: cancelled when the client gives up, or the emulator ends.
-            await asyncio.get_running_loop().create_future()
+            await self._hang()
         return _garbled(request) if fault == "garbage" else _cut(request)
+
+    def let_go(self) -> None:
+        """Cut every connection that hangs."""
+        for hanging in self._hanging:
+            if not hanging.done():
+                hanging.set_result(None)
+
+    async def _hang(self) -> None:
+        # For ever: cancelled when the client gives up, or the emulator ends.
+        hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hanging.add(hanging)
+        try:
+            await hanging
+        finally:
+            self._hanging.discard(hanging)
 
 
 def response_of(answer: Answer) -> web.Response:

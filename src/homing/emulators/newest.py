@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, Generic, TypeVar, overload
 
 Row = TypeVar("Row")
@@ -39,6 +40,17 @@ class Newest(Sequence[Row], Generic[Row]):
             old, old_size = self._rows.popleft()
             self._bytes -= old_size
             self.forgotten(old)
+
+    def clear(self) -> None:
+        """Forget every row; `total` goes on counting."""
+        while self._rows:
+            self.forgotten(self._rows.popleft()[0])
+        self._bytes = 0
+
+    def since(self, total: int) -> list[Row]:
+        """List the rows that were added after `total` was this, as far as they are kept."""
+        fresh = min(self.total - total, len(self._rows))
+        return [row for row, _ in islice(reversed(self._rows), fresh)][::-1]
 
     def forgotten(self, row: Row) -> None:
         """Do what is to be done when a row is forgotten: nothing, here."""

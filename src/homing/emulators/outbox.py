@@ -73,12 +73,12 @@ class Outbox:
         """Tell whether no event is waiting, held back or on its way."""
         return not (self._pending or self._held or self._delivering)
 
-    def add(self, event: Event) -> None:
-        """Take one event; what befalls it is decided here."""
+    def add(self, event: Event) -> frozenset[str]:
+        """Take one event; what befalls it is decided here, and returned by name."""
         befalls = self.faults.next_faults()
         if "drop" in befalls:
             self.dropped += 1
-            return
+            return befalls
         self._add_after(self._delay_s(befalls), event)
         # Copies come in a later post, as redeliveries do.
         later_s = self._gathering.after_s * (1 + self.faults.fraction()) if befalls else 0.0
@@ -86,6 +86,7 @@ class Outbox:
             self._add_after(later_s, event)
         if "new-id" in befalls:
             self._add_after(later_s, self._renewed(event))
+        return befalls
 
     def post_now(self) -> None:
         """Make a post of what is waiting."""

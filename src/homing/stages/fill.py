@@ -83,8 +83,8 @@ class Filler:
         for key, did in matching.items():
             facts = PersonFacts(person, row.at)
             holds = did.condition is None or did.condition.holds(self._data(row), facts)
-            if holds and row.at not in person.did.get(key, ()):
-                person = people.with_did(person, key, row.at, keep=did.at_least)
+            if holds:
+                person = people.with_did(person, did, key, at_ms=row.at, event=row.id)
         if person is not before:
             tx.people.save(person)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.sql import load
-from homing.core.effects import Dest, Effect, NewEffect
+from homing.core.effects import Dest, Effect, EffectState, NewEffect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import apsw
 
 SQL = load("effects")
+NEWEST = 1 << 62
+DONE = frozenset({EffectState.DONE})
 
 
 class SqliteEffects:
@@ -20,67 +24,95 @@ class SqliteEffects:
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
+        self._execute = db.cursor().execute
+        self._oldest = Oldest()
 
     def add(self, effect: NewEffect) -> None:
         """Ask for an effect."""
-        self._db.execute(
+        self._execute(
             SQL.add,
             (effect.dest, effect.lane, effect.due_at, effect.kind, effect.event, effect.rule,
-             effect.person, effect.made_at, effect.payload),
+             effect.person, effect.made_at),
         )  # fmt: skip
+        self._execute(SQL.add_data, (effect.payload,))
 
     def ready(self, dest: Dest, *, after: int, limit: int) -> list[Effect]:
         """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
-        rows = self._db.execute(SQL.claimable, (dest, after, limit))
+        rows = self._execute(SQL.ready, (dest, after, limit)).fetchall()
         return [Effect(*row) for row in rows]
 
-    def done(self, numbers: Iterable[int]) -> None:
-        """They are done: their payload goes."""
-        self._db.executemany(SQL.done, [(number,) for number in numbers])
+    def done(self, numbers: Iterable[int]) -> int:
+        """They are done: their payload goes; how many of them were still ready."""
+        rows = [(number,) for number in numbers]
+        before = self._db.total_changes()
+        self._db.executemany(SQL.done, rows)
+        were_ready = self._db.total_changes() - before
+        self._db.executemany(SQL.drop_data, rows)
+        return int(were_ready)
 
     def retry(self, number: int, *, due_at: int, counts: bool, reason: str) -> None:
         """Try again at *due_at*."""
-        self._db.execute(SQL.retry, (due_at, int(counts), reason, number))
+        self._execute(SQL.retry, (due_at, int(counts), reason, number))
 
-    def dead(self, number: int, reason: str) -> None:
-        """It will not be tried again unless a person says so."""
-        self._db.execute(SQL.dead, (reason, number))
+    def dead(self, number: int, reason: str) -> bool:
+        """It will not be tried again unless a person says so; False if it was not ready."""
+        return self._changed(SQL.dead, (reason, number))
 
-    def revive(self, number: int, *, now: int) -> None:
-        """Try a dead one again."""
-        self._db.execute(SQL.set_state, ("ready", None, now, number))
+    def revive(self, number: int, *, now: int) -> bool:
+        """Try a dead one again; False if it is not dead."""
+        return self._changed(SQL.revive, (now, number))
 
-    def drop(self, number: int, reason: str) -> None:
-        """A person gave it up."""
-        self._db.execute(SQL.set_state, ("dropped", reason, 0, number))
+    def drop(self, number: int, reason: str) -> bool:
+        """A person gave a dead one up; False if it is not dead."""
+        return self._changed(SQL.drop, (reason, number))
 
     def get(self, number: int) -> dict[str, object] | None:
-        """All columns of one effect."""
-        cursor = self._db.execute(SQL.get, (number,))
-        row = cursor.fetchone()
-        if row is None:
-            return None
-        names = [column[0] for column in cursor.get_description()]
-        return dict(zip(names, row, strict=True))
+        """All columns of one effect, and its payload."""
+        return next(iter(self._tables(SQL.get, (number,))), None)
 
     def of_event(self, number: int) -> list[dict[str, object]]:
-        """What an event asked for; reads the whole table."""
-        return self._rows(SQL.of_event, (number,))
+        """What an event asked for."""
+        return self._tables(SQL.of_event, (number,))
 
     def dead_newest(self, *, before: int | None, limit: int) -> list[dict[str, object]]:
         """Dead effects, newest first."""
-        return self._rows(SQL.dead_newest, (before or 1 << 62, limit))
+        start = NEWEST if before is None else before
+        return self._tables(SQL.dead_newest, (start, limit))
 
-    def _rows(self, sql: str, values: tuple[int, ...]) -> list[dict[str, object]]:
-        cursor = self._db.execute(sql, values)
-        rows = []
+    def erase(self, people: Sequence[int]) -> dict[tuple[Dest, EffectState], int]:
+        """Drop what was still to be done for persons; how many were in which state before."""
+        were: Counter[tuple[Dest, EffectState]] = Counter()
+        for person in people:
+            for number, dest, state in self._execute(SQL.of_person, (person,)).fetchall():
+                were[Dest(dest), EffectState(state)] += 1
+                self._execute(SQL.erase, (number,))
+                self._execute(SQL.drop_data, (number,))
+        return dict(were)
+
+    def prune(self, before_ms: int, *, dead_before_ms: int, limit: int) -> int:
+        """Delete the oldest effects that are done, or were given up; how many went."""
+        last: int = self._execute(SQL.last).get
+        gone = self._oldest.ended(
+            lambda number: self._execute(SQL.oldest, (number, limit)).fetchall(),
+            before_ms=before_ms, states=DONE, limit=limit,
+        )  # fmt: skip
+        for state in (EffectState.DEAD, EffectState.DROPPED):
+            gone += self._execute(SQL.oldest_ended, (state, limit, dead_before_ms)).fetchall()
+        # the newest stays, so that no number is given twice
+        gone = [row for row in gone if row != (last,)]
+        for sql in (SQL.prune, SQL.drop_data):
+            self._db.executemany(sql, gone)
+        return len(gone)
+
+    def _changed(self, sql: str, values: tuple[int | str, ...]) -> bool:
+        self._execute(sql, values)
+        return bool(self._db.changes())
+
+    def _tables(self, sql: str, values: tuple[int, ...]) -> list[dict[str, object]]:
+        cursor = self._db.cursor()
+        found: list[dict[str, object]] = []
         names: list[str] = []
-        for row in cursor:
+        for row in cursor.execute(sql, values):
             names = names or [column[0] for column in cursor.get_description()]
-            rows.append(dict(zip(names, row, strict=True)))
-        return rows
-
-    def prune(self, before_ms: int, *, limit: int) -> int:
-        """Delete the oldest effects done or given up; returns how many went."""
-        self._db.execute(SQL.prune, (before_ms, limit))
-        return int(self._db.changes())
+            found.append(dict(zip(names, row, strict=True)))
+        return found

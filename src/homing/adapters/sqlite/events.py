@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from homing.adapters.sqlite.seen import GENERATION_BITS, SeenIds
+from homing.adapters.sqlite.generations import DEFAULT, Generations
+from homing.adapters.sqlite.oldest import Oldest
+from homing.adapters.sqlite.seen import SeenIds
 from homing.adapters.sqlite.sql import load
 from homing.core.effects import EventState
 from homing.ports import Cursor, EventRow, Seen
@@ -16,48 +18,63 @@ if TYPE_CHECKING:
     import apsw
 
 SQL = load("events")
+NEWEST = 1 << 62
+SETTLED = frozenset({EventState.DONE, EventState.FILTERED})
 
 
 class SqliteEvents:
     """
     See `homing.ports.Events`.
 
-    Args:
-        seen: The ids taken in; None reads them when first asked, which a mere look never does.
+    The ids taken in are read when first asked for, which a mere look never does.
     """
 
-    def __init__(self, db: apsw.Connection, seen: SeenIds | None = None) -> None:
+    def __init__(self, db: apsw.Connection, generations: Generations = DEFAULT) -> None:
         self._db = db
-        self._seen = seen
+        self._execute = db.cursor().execute
+        self._generations = generations
+        self._bits = generations.event
+        self._seen: SeenIds | None = None
+        self._erasing: dict[int, set[int]] = {}
+        self._oldest = Oldest()
+
+    def load_seen(self) -> None:
+        """Read the ids taken in now rather than when they are first asked for."""
+        self._ids()
 
     def cursor(self) -> Cursor:
         """How far evaluation came."""
-        request, item, next_event = self._db.execute(SQL.cursor).get
-        return Cursor(request, item, next_event)
+        return Cursor(*self._execute(SQL.cursor).get)
 
     def move_cursor(self, cursor: Cursor) -> None:
         """Evaluated once: committed with what the evaluation changed."""
-        self._db.execute(SQL.move_cursor, (cursor.request, cursor.item, cursor.next_event))
+        self._execute(SQL.move_cursor, (cursor.request, cursor.item, cursor.next_event))
 
     def add(self, row: EventRow) -> None:
         """Keep an event, and its place in its person's history."""
-        self._db.execute(
+        self._execute(
             SQL.add,
             (row.id, row.request, row.item, row.source, row.type, row.name, row.message_id,
              row.person, row.send, row.at, row.received_at, row.state, row.reason),
         )  # fmt: skip
         if row.person is not None:
-            self._db.execute(SQL.add_history, (row.id >> GENERATION_BITS, row.person, row.id))
+            self._execute(SQL.add_history, (row.id >> self._bits, row.person, row.id))
 
     def replace(self, row: EventRow) -> None:
-        """Write an event evaluated again."""
-        self._db.execute(
+        """Write an event evaluated again, whose person may be another now."""
+        before = self.get(row.id)
+        if before is None:
+            return
+        self._execute(
             SQL.replace,
             (row.type, row.name, row.message_id, row.person, row.send, row.at, row.state,
              row.reason, row.id),
         )  # fmt: skip
+        gen = row.id >> self._bits
+        if before.person is not None and before.person != row.person:
+            self._execute(SQL.drop_history, (gen, before.person, row.id))
         if row.person is not None:
-            self._db.execute(SQL.add_history, (row.id >> GENERATION_BITS, row.person, row.id))
+            self._execute(SQL.add_history, (gen, row.person, row.id))
 
     def seen(self, key: int) -> Seen | None:
         """Whether an id was taken in within the dedupe window."""
@@ -67,50 +84,54 @@ class SqliteEvents:
         """Take an id in."""
         self._ids().add(key, body=body, event=event, at=at)
 
-    def forget_seen(self, before_ms: int) -> int:
-        """Drop ids whose whole generation is older."""
-        return self._ids().drop_before(before_ms)
+    def forget_seen(self, before_ms: int, *, limit: int) -> int:
+        """Drop ids, once all that came with them are older."""
+        return self._ids().drop_before(before_ms, limit=limit)
 
     def get(self, number: int) -> EventRow | None:
         """One event by number."""
-        row = self._db.execute(SQL.get, (number,)).fetchone()
+        row = self._execute(SQL.get, (number,)).get
         return None if row is None else _event(row)
 
     def of_person(self, people: Sequence[int], *, limit: int) -> list[EventRow]:
         """The newest events of a person, newest first."""
+        first: int | None = self._execute(SQL.first_history).get
+        if first is None:
+            return []
         found: list[int] = []
-        for gen in range(self.cursor().next_event >> GENERATION_BITS, -1, -1):
+        for gen in range(self.cursor().next_event >> self._bits, first - 1, -1):
             for person in people:
-                found += [row[0] for row in self._db.execute(SQL.of_person, (gen, person, limit))]
+                rows = self._execute(SQL.history, (gen, person, limit)).fetchall()
+                found += [number for (number,) in rows]
             if len(found) >= limit:
                 break
-        rows = (self.get(number) for number in sorted(found, reverse=True)[:limit])
-        return [row for row in rows if row is not None]
+        rows_ = (self.get(number) for number in sorted(found, reverse=True)[:limit])
+        return [row for row in rows_ if row is not None]
 
     def newest(self, *, state: EventState | None, before: int | None, limit: int) -> list[EventRow]:
         """Events, newest first."""
-        start = before or 1 << 62
-        if state is None or state is EventState.DONE:
-            rows = self._db.execute(SQL.newest, (start, limit))
-        else:
-            rows = self._db.execute(SQL.newest_in_state, (state, start, limit))
-        return [_event(row) for row in rows]
+        start = NEWEST if before is None else before
+        if state is None:
+            return self._rows(SQL.newest, (start, limit))
+        if state is EventState.DONE:
+            return self._rows(SQL.newest_done, (start, limit))
+        return self._rows(SQL.newest_undone, (state, start, limit))
 
     def after(self, number: int, *, limit: int) -> list[EventRow]:
         """The next events in order of arrival."""
-        return [_event(row) for row in self._db.execute(SQL.after, (number, limit))]
+        return self._rows(SQL.after, (number, limit))
 
     def names(self, *, limit: int) -> dict[str, int]:
         """The names of the newest *limit* track events, with how many there are of each."""
-        return {name: n for name, n in self._db.execute(SQL.names, (limit,))}
+        return dict(self._execute(SQL.names, (limit,)).fetchall())
 
     def set_state(self, number: int, state: EventState, reason: str | None) -> None:
         """What a person decided of an event."""
-        self._db.execute(SQL.set_state, (state, reason, number))
+        self._execute(SQL.set_state, (state, reason, number))
 
     def anonymise(self, number: int) -> None:
         """Let an event tell of nobody."""
-        self._db.execute(SQL.anonymise, (number,))
+        self._execute(SQL.anonymise, (number,))
 
     def ask_erasure(self, places: Iterable[tuple[int, int]]) -> None:
         """Have elements of the log erased."""
@@ -118,25 +139,43 @@ class SqliteEvents:
 
     def erasures(self, *, limit: int) -> list[tuple[int, int]]:
         """Elements of the log that are still to be erased: (request, element)."""
-        return [(row[0], row[1]) for row in self._db.execute(SQL.erasures, (limit,))]
+        places = [(row[0], row[1]) for row in self._execute(SQL.erasures, (limit,)).fetchall()]
+        for request, item in places:
+            self._erasing.setdefault(request, set()).add(item)
+        return places
 
     def erasure_done(self, requests: Iterable[int]) -> None:
         """The log's writer erased what was asked of these requests."""
-        self._db.executemany(SQL.erasure_done, [(request,) for request in requests])
+        # not what was asked of the same request in the meantime
+        done = [
+            (request, item)
+            for request in requests
+            for item in self._erasing.pop(request, ())
+        ]  # fmt: skip
+        self._db.executemany(SQL.erasure_done, done)
 
-    def prune(self, before_ms: int, *, limit: int) -> int:
-        """Delete the oldest events received before; returns how many went."""
-        self._db.execute(SQL.prune, (0, limit, before_ms))
-        gone = self._db.changes()
-        oldest = self._db.execute(SQL.oldest).get
-        if gone and oldest:
-            self._db.execute(SQL.prune_history, (oldest >> GENERATION_BITS,))
-        return gone
+    def prune(self, before_ms: int, *, dead_before_ms: int, limit: int) -> int:
+        """Delete the oldest events received before; returns how many rows went."""
+        settled = self._oldest.ended(
+            lambda number: self._execute(SQL.oldest, (number, limit)).fetchall(),
+            before_ms=before_ms, states=SETTLED, limit=limit,
+        )  # fmt: skip
+        self._db.executemany(SQL.prune, settled)
+        gone = len(settled)
+        for state in (EventState.QUARANTINED, EventState.DEAD):
+            rows = self._execute(SQL.oldest_undone, (state, limit, dead_before_ms)).fetchall()
+            self._db.executemany(SQL.prune, rows)
+            gone += len(rows)
+        self._execute(SQL.prune_history, (self._oldest.passed >> self._bits, limit))
+        return gone + int(self._db.changes())
 
     def _ids(self) -> SeenIds:
         if self._seen is None:
-            self._seen = SeenIds(self._db)
+            self._seen = SeenIds(self._db, self._generations)
         return self._seen
+
+    def _rows(self, sql: str, values: tuple[int | str, ...]) -> list[EventRow]:
+        return [_event(row) for row in self._execute(sql, values).fetchall()]
 
 
 def _event(row: tuple[Any, ...]) -> EventRow:

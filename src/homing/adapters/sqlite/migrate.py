@@ -7,19 +7,24 @@ open at once: POSIX locks are per process, and closing one handle drops the othe
 
 from __future__ import annotations
 
+import sqlite3
 from importlib.resources import files
 from pathlib import Path
 
 import apsw
 
-from homing.adapters.sqlite.engine import StoreCorrupt
-from homing.core.errors import HomingError
+from homing.adapters.sqlite.faults import (
+    NewerSchema,
+    StoreCorrupt,
+    StoreFailed,
+    StoreFull,
+    certain_fault_of,
+)
+from homing.core.errors import Unavailable
+
+__all__ = ["FOLDER", "NewerSchema", "migrate", "migrations", "statements"]
 
 FOLDER = files(__package__).joinpath("migrations")
-
-
-class NewerSchema(HomingError):
-    """A newer Homing wrote this file: run that one, or restore a backup."""
 
 
 def migrations() -> list[str]:
@@ -31,9 +36,11 @@ def migrate(path: Path) -> list[str]:
     """
     Bring a state file up to date; returns the names of what was applied.
 
+    Each migration is one transaction: a crash leaves the file as it was before it or after.
+
     Raises:
         NewerSchema: The file is of a newer version than this program.
-        StoreCorrupt: It is no database.
+        StoreFull, StoreFailed, StoreCorrupt: The disk or the file does not let it.
     """
     names = migrations()
     found = _version(path)
@@ -41,7 +48,10 @@ def migrate(path: Path) -> list[str]:
         msg = f"{path} has schema {found}, this Homing knows up to {len(names)}"
         raise NewerSchema(msg)
     if found < len(names):
-        _apply(path, names)
+        try:
+            _apply(path, names)
+        except sqlite3.Error as error:
+            raise _fault_of(error, path) from error
     return names[found:]
 
 
@@ -49,14 +59,13 @@ def _version(path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        db = apsw.Connection(str(path))
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             return int(db.execute("PRAGMA user_version").get)
         finally:
             db.close()
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        msg = f"{path} is not a sound database: {error}"
-        raise StoreCorrupt(msg) from error
+    except apsw.Error as error:
+        raise certain_fault_of(error, path) from error
 
 
 def _apply(path: Path, names: list[str]) -> None:
@@ -86,6 +95,16 @@ def statements(script: str) -> list[str]:
     """The statements of a migration: ended by ``;`` at the end of a line."""
     lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
     return [part.strip() for part in "\n".join(lines).split(";\n") if part.strip()]
+
+
+def _fault_of(error: sqlite3.Error, path: Path) -> Unavailable:
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return StoreFull(f"no room for {path}: {error}")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return StoreCorrupt(f"{path} is not a sound database: {error}")
+        case _:
+            return StoreFailed(f"{path} failed: {error}")
 
 
 def _is_sql(entry: object) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from homing.adapters.sqlite.seen import GENERATION_BITS
+from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.sql import load
 from homing.core.people import Identity, IdKind, Person, partition_of, with_identities
 
@@ -15,76 +16,96 @@ if TYPE_CHECKING:
     import apsw
 
 SQL = load("people")
+SENDS = load("sends")
+NEWEST = 1 << 62
 
 
 class SqlitePeople:
-    """See `homing.ports.People`."""
+    """
+    See `homing.ports.People`.
 
-    def __init__(self, db: apsw.Connection) -> None:
-        self._db = db
+    Args:
+        on_delete: Told of a deletion, so that its traces leave the file as soon as it is durable.
+    """
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        generations: Generations = DEFAULT,
+        *,
+        on_delete: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._execute = db.cursor().execute
+        self._last_id = db.last_insert_rowid
+        self._bits = generations.event
+        self._on_delete = on_delete
 
     def find(self, identity: Identity) -> int | None:
         """Who goes by that name."""
-        row = self._db.execute(SQL.find, (identity.kind, identity.value)).fetchone()
-        return None if row is None else int(row[0])
+        number: int | None = self._execute(SQL.find, (identity.kind, identity.value)).get
+        return number
 
     def get(self, number: int) -> Person | None:
-        """One person."""
-        row = self._db.execute(SQL.get, (number,)).fetchone()
+        """One person; of a number that was merged into another, that one."""
+        row = self._execute(SQL.get, (number,)).get
         return None if row is None else _person(row)
 
     def add(self, identities: Sequence[Identity]) -> Person:
         """A new person who goes by these names."""
         person = with_identities(Person(0), identities)
-        number = self._db.execute(
+        self._execute(
             SQL.add,
             (partition_of(identities[0]), person.user_id, person.anonymous_id, person.email, b"{}"),
-        ).get
+        )
+        number = self._last_id()
         for identity in identities:
             self.link(identity, number)
-        return with_identities(Person(number), identities)
+        return replace(person, id=number)
 
     def save(self, person: Person) -> None:
         """Write a changed person."""
-        self._db.execute(
+        self._execute(
             SQL.save,
             (person.user_id, person.anonymous_id, person.email, _facts(person), person.id),
         )
 
     def link(self, identity: Identity, person: int) -> None:
         """Let a name lead to *person*."""
-        self._db.execute(SQL.link, (identity.kind, identity.value, person))
+        self._execute(SQL.link, (identity.kind, identity.value, person))
 
     def merge(self, loser: int, winner: Person) -> None:
         """Save the winner; names, open sends and open effects of the loser become theirs."""
         self.save(winner)
-        self._db.execute(SQL.move_identities, (winner.id, loser))
-        self._db.execute(SQL.move_sends, (winner.id, winner.id, loser, loser))
-        self._db.execute(SQL.move_effects, (winner.id, winner.id, loser))
+        moved = (winner.id, loser)
+        for sql in (SQL.move_identities, SQL.move_merged, SQL.add_merged, SQL.move_sends,
+                    SQL.move_sends_apart, SQL.move_effects, SQL.move_effects_ended):  # fmt: skip
+            self._execute(sql, moved)
         for lane in (winner.id * 2, winner.id * 2 + 1):
-            self._db.execute(SQL.clear_lane, (lane,))
-            self._db.execute(SQL.first_of_lane, (lane,))
-        self._db.execute(SQL.delete, (loser,))
+            self._execute(SQL.clear_heads, (lane,))
+            self._execute(SENDS.promote, (lane,))
+        self._execute(SQL.delete, (loser,))
 
     def identities(self, person: int) -> list[Identity]:
         """All names of a person."""
-        rows = self._db.execute(SQL.identities, (person,))
+        rows = self._execute(SQL.identities, (person,)).fetchall()
         return [Identity(IdKind(kind), value) for kind, value in rows]
 
     def newest(self, *, before: int | None, limit: int) -> list[Person]:
         """Persons, newest first."""
-        ids = [row[0] for row in self._db.execute(SQL.newest, (before or 1 << 62, limit))]
-        found = (self.get(number) for number in ids)
-        return [person for person in found if person is not None]
+        start = NEWEST if before is None else before
+        return [_person(row) for row in self._execute(SQL.newest, (start, limit)).fetchall()]
 
     def delete(self, people: Sequence[int], *, last_event: int) -> None:
-        """Delete persons, their names, their histories and what was to be done for them."""
+        """Delete persons, their names and their histories."""
+        first: int | None = self._execute(SQL.first_history).get
+        last = last_event >> self._bits
+        gens = range(last + 1 if first is None else first, last + 1)
         for person in people:
-            self._db.execute(SQL.delete, (person,))
-            self._db.execute(SQL.unlink, (person,))
-            self._db.execute(SQL.delete_effects, (person,))
-            for gen in range((last_event >> GENERATION_BITS) + 1):
-                self._db.execute(SQL.delete_history, (gen, person))
+            for sql in (SQL.delete, SQL.unlink, SQL.delete_merged):
+                self._execute(sql, (person,))
+            for gen in gens:
+                self._execute(SQL.delete_history, (gen, person))
+        self._on_delete()
 
 
 def _facts(person: Person) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from homing.adapters.sqlite.seen import GENERATION_BITS
+from homing.adapters.sqlite.generations import DEFAULT, Generations
+from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.sql import load
+from homing.core.digests import address_trace
 from homing.core.effects import NewSend, SendRow
+from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Attempt
 
 if TYPE_CHECKING:
@@ -15,165 +18,224 @@ if TYPE_CHECKING:
 
 SQL = load("sends")
 NEWEST = 1 << 62
+OUT = frozenset({SendState.IN_FLIGHT, SendState.UNKNOWN})
+# what retention takes: our side of them is over
+ENDED = frozenset(
+    {
+        SendState.ACCEPTED,
+        SendState.REJECTED,
+        SendState.SKIPPED,
+        SendState.EXPIRED,
+        SendState.DROPPED,
+    }
+)
 
 
 class SqliteSends:
     """See `homing.ports.Sends`."""
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: apsw.Connection, generations: Generations = DEFAULT) -> None:
         self._db = db
+        self._execute = db.cursor().execute
+        self._changes = db.changes
+        self._bits = generations.trace
+        self._last: int | None = None
+        self._oldest = Oldest()
 
     def next_id(self) -> int:
         """The id the next send gets."""
-        return int(self._db.execute(SQL.last).get) + 1
+        if self._last is None:
+            self._last = int(self._execute(SQL.last).get)
+        return self._last + 1
 
     def reserve(self, send: NewSend, *, lane: int | None) -> bool:
         """Add a send; False when this (origin, rule, step) was reserved before."""
-        head = lane is not None and self._db.execute(SQL.lane_busy, (lane,)).fetchone() is None
-        self._db.execute(
+        last = self.next_id() - 1
+        self._execute(
             SQL.reserve,
             (send.id, send.tag, send.origin, send.rule, send.step, send.variant, send.version,
              send.event, send.person, send.user, send.email, send.kind, send.template,
              send.address, send.group_id, send.state, send.reason, send.reserved_at, send.due_at,
-             send.expires_at, lane, head, send.flags),
+             send.expires_at, lane, send.flags),
         )  # fmt: skip
-        if not self._db.changes():
+        if not self._changes():
             return False
-        self._db.execute(SQL.save_data, (send.id, send.data))
+        self._execute(SQL.save_data, (send.id, send.data))
+        self._last = max(last, send.id)
         return True
 
     def claimable(self, *, now: int, limit: int) -> list[SendRow]:
         """Heads of lanes that are due, oldest first."""
-        return [SendRow(*row) for row in self._db.execute(SQL.claimable, (now, limit))]
+        return self._rows(SQL.claimable, (now, limit))
 
     def next_due(self) -> int | None:
         """When the next head of a lane falls due."""
-        due: int | None = self._db.execute(SQL.next_due).get
+        due: int | None = self._execute(SQL.next_due).get
         return due
 
     def data(self, number: int) -> bytes:
         """The template data of a send, JSON; empty once retention took it."""
-        row = self._db.execute(SQL.data, (number,)).fetchone()
-        return b"{}" if row is None else row[0]
+        data: bytes | None = self._execute(SQL.data, (number,)).get
+        return b"{}" if data is None else data
 
     def intend(self, number: int, *, now: int) -> None:
         """Mark as in flight, one more attempt."""
-        self._db.execute(SQL.intend, (now, number))
+        self._execute(SQL.intend, (now, number))
 
     def accept(
         self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
     ) -> bool:
         """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
-        self._db.execute(SQL.accept, (now, message_id, silent_due, row.id))
-        if not self._db.changes():
+        # the lane is asked, not taken from the row: a merge may have moved it in flight
+        place = self._execute(SQL.place, (row.id,)).get
+        self._execute(SQL.accept, (now, message_id, silent_due, row.id))
+        if not self._changes():
             return False
-        self._promote(row.lane)
+        lane, head, others = place
+        if head and others:
+            self._execute(SQL.promote, (lane,))
         return True
 
     def save(self, row: SendRow) -> None:
         """Write the columns of a row that may change; a lane left is handed on."""
-        before = self._db.execute(SQL.lane_of, (row.id,)).get
-        self._db.execute(
-            SQL.save,
-            (row.state, row.reason, row.due_at, row.expires_at, row.attempt, row.lane, row.head, row.unknown_due,
-             row.silent_due, row.mail, row.accepted_at, row.delivered_at, row.last_event_at,
-             row.message_id, row.flags, row.id),
-        )  # fmt: skip
-        if before is not None and before != row.lane:
-            self._promote(before)
+        place = self._execute(SQL.place, (row.id,)).get
+        if place is None:
+            return
+        lane, head, others = place
+        if row.lane is None:
+            self._write(row, None, 0)
+        else:
+            self._write(row, lane, head)
+        if not (head and others):
+            return
+        if row.lane is None:
+            self._execute(SQL.promote, (lane,))
+        elif row.state in CLAIMABLE and self._execute(SQL.lane_out, (lane, row.id)).get:
+            # two people's lanes became one while both had something out: this one waits its turn
+            self._execute(SQL.step_back, (row.id,))
+            self._execute(SQL.promote, (lane,))
 
     def rejoin(self, row: SendRow, *, lane: int) -> None:
-        """Put a send that left its lane at the lane's end of what is open."""
-        row.lane = lane
-        row.head = int(self._db.execute(SQL.lane_busy, (lane,)).fetchone() is None)
-        self.save(row)
+        """Put a send that left its lane back: in order of number, behind the head."""
+        place = self._execute(SQL.place, (row.id,)).get
+        if place is None:
+            return
+        before, head, others = place
+        if before == lane:
+            self.save(row)
+            return
+        row.lane, row.head = lane, 1 - int(self._execute(SQL.lane_busy, (lane,)).get)
+        self._write(row, row.lane, row.head)
+        if head and others:
+            self._execute(SQL.promote, (before,))
 
     def get(self, number: int) -> SendRow | None:
         """One send."""
-        row = self._db.execute(SQL.get, (number,)).fetchone()
+        row = self._execute(SQL.get, (number,)).get
         return None if row is None else SendRow(*row)
 
     def by_trace(self, key: int, *, limit: int) -> list[SendRow]:
         """Sends a traced key leads to, newest first."""
+        first: int | None = self._execute(SQL.first_trace).get
         found: list[SendRow] = []
-        for number in self._traced(key):
-            row = self.get(number)
-            if row is not None:
-                found.append(row)
+        if first is None:
+            return found
+        for gen in range((self.next_id() - 1) >> self._bits, first - 1, -1):
+            rows = self._execute(SQL.by_trace, (gen, key, limit - len(found))).fetchall()
+            traced = (self.get(number) for (number,) in rows)
+            found += [row for row in traced if row is not None]
             if len(found) >= limit:
                 break
         return found
 
     def add_trace(self, key: int, number: int) -> None:
         """Let a key lead to a send."""
-        self._db.execute(SQL.add_trace, (number >> GENERATION_BITS, key, number))
+        self._execute(SQL.add_trace, (number >> self._bits, key, number))
 
     def in_flight(self) -> list[SendRow]:
         """Sends with an open intent."""
-        return [SendRow(*row) for row in self._db.execute(SQL.in_flight)]
+        return self._rows(SQL.in_flight, ())
 
     def unknown_due(self, *, now: int, limit: int) -> list[SendRow]:
         """Unknown sends whose wait for evidence is over, by the clock of the receiver's health."""
-        return [SendRow(*row) for row in self._db.execute(SQL.unknown_due, (now, limit))]
+        return self._rows(SQL.unknown_due, (now, limit))
 
     def silent_due(self, *, now: int, limit: int) -> list[SendRow]:
         """Accepted sends of which nothing was heard in time."""
-        return [SendRow(*row) for row in self._db.execute(SQL.silent_due, (now, limit))]
+        return self._rows(SQL.silent_due, (now, limit))
 
     def newest(self, *, state: str | None, before: int | None, limit: int) -> list[SendRow]:
         """Sends, newest first."""
-        start = before or NEWEST
+        start = NEWEST if before is None else before
         if state is None:
-            rows = self._db.execute(SQL.newest, (start, limit))
-        else:
-            rows = self._db.execute(SQL.newest_in_state, (state, start, limit))
-        return [SendRow(*row) for row in rows]
+            return self._rows(SQL.newest, (start, limit))
+        if state == SendState.ACCEPTED:
+            return self._rows(SQL.newest_accepted, (start, limit))
+        if state in OUT:
+            return self._rows(SQL.newest_out, (state, start, limit))
+        if state in CLAIMABLE:
+            return self._rows(SQL.newest_waiting, (state, start, limit))
+        return self._rows(SQL.newest_ended, (state, start, limit))
 
     def aside(self, email: str, *, limit: int) -> list[SendRow]:
         """Sends of an email that stepped out of their lanes and may still leave, oldest first."""
-        return [SendRow(*row) for row in self._db.execute(SQL.aside, (email, limit))]
+        return self._rows(SQL.aside, (email, limit))
 
     def open_of_person(self, person: int) -> list[SendRow]:
-        """A person's sends that have not left yet, oldest first."""
-        rows = self._db.execute(SQL.open_of_person, (person * 2, person * 2 + 1))
-        return [SendRow(*row) for row in rows]
+        """A person's sends that have not left yet or may leave again, oldest first."""
+        return self._rows(SQL.open_of_person, (person,))
 
     def of_event(self, number: int) -> list[SendRow]:
         """The sends that an event caused, also those that were refused."""
-        return [SendRow(*row) for row in self._db.execute(SQL.of_event, (number,))]
+        return self._rows(SQL.of_event, (number,))
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
-        self._db.execute(
+        self._execute(
             SQL.add_attempt, (number, attempt.number, attempt.at, attempt.outcome, attempt.detail)
         )
 
     def attempts(self, number: int) -> list[Attempt]:
         """What attempts of a send came to, but for a plain acceptance; oldest first."""
-        return [Attempt(*row) for row in self._db.execute(SQL.attempts, (number,))]
+        return [Attempt(*row) for row in self._execute(SQL.attempts, (number,)).fetchall()]
 
     def erase(self, number: int) -> None:
         """Strike out who a send went to; that it was sent stays in the books."""
-        self._db.execute(SQL.erase, (number,))
-        self._db.execute(SQL.prune_data, (number,))
+        address: str | None = self._execute(SQL.address, (number,)).get
+        if address is not None:
+            gen = number >> self._bits
+            self._execute(SQL.drop_trace, (gen, address_trace(address), number))
+        self._execute(SQL.erase, (number,))
+        self._execute(SQL.erase_attempts, (number,))
+        self._execute(SQL.prune_data, (number,))
 
     def prune(self, before_ms: int, *, limit: int) -> int:
-        """Delete the oldest sends reserved before; returns how many went."""
-        gone: Sequence[int] = [r[0] for r in self._db.execute(SQL.prune, (before_ms, limit))]
-        for number in gone:
-            self._db.execute(SQL.prune_data, (number,))
-            self._db.execute(SQL.prune_attempts, (number,))
-        if gone:
-            oldest = self._db.execute(SQL.oldest).get
-            self._db.execute(SQL.prune_trace, (oldest >> GENERATION_BITS,))
+        """Delete the oldest sends reserved before, but for those still open; how many rows went."""
+        last = self.next_id() - 1
+        ended = self._oldest.ended(
+            lambda number: self._execute(SQL.oldest, (number, limit)).fetchall(),
+            before_ms=before_ms, states=ENDED, limit=limit,
+        )  # fmt: skip
+        # the newest stays, so that no number is given twice
+        gone = [row for row in ended if row != (last,)]
+        return self._delete(gone) + self._prune_traces(limit)
+
+    def _delete(self, gone: Sequence[tuple[int]]) -> int:
+        for sql in (SQL.prune, SQL.prune_data, SQL.prune_attempts):
+            self._db.executemany(sql, gone)
         return len(gone)
 
-    def _traced(self, key: int) -> Iterator[Any]:
-        last = self._db.execute(SQL.last).get
-        for gen in range(last >> GENERATION_BITS, -1, -1):
-            for (number,) in self._db.execute(SQL.by_trace, (gen, key)).fetchall():
-                yield number
+    def _prune_traces(self, limit: int) -> int:
+        self._execute(SQL.prune_trace, (self._oldest.passed >> self._bits, limit))
+        return int(self._changes())
 
-    def _promote(self, lane: int | None) -> None:
-        if lane is not None:
-            self._db.execute(SQL.promote, (lane,))
+    def _write(self, row: SendRow, lane: int | None, head: int) -> None:
+        self._execute(
+            SQL.save,
+            (row.state, row.reason, row.due_at, row.expires_at, row.attempt, lane, head,
+             row.unknown_due, row.silent_due, row.mail, row.accepted_at, row.delivered_at,
+             row.last_event_at, row.message_id, row.flags, row.id),
+        )  # fmt: skip
+
+    def _rows(self, sql: str, values: tuple[int | str, ...]) -> list[SendRow]:
+        return [SendRow(*row) for row in self._execute(sql, values).fetchall()]

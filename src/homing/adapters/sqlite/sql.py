@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
@@ -12,14 +13,16 @@ class Queries:
     """The statements of one file as attributes."""
 
     def __init__(self, statements: dict[str, str]) -> None:
-        self._statements = statements
+        # found as plain attributes: they are asked for several times an event
+        self.__dict__.update(statements)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Each name with its statement."""
+        yield from self.__dict__.items()
 
     def __getattr__(self, name: str) -> str:
-        try:
-            return self._statements[name]
-        except KeyError:
-            msg = f"no query named {name}"
-            raise AttributeError(msg) from None
+        msg = f"no query named {name}"
+        raise AttributeError(msg)
 
 
 def load(name: str) -> Queries:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,76 +10,81 @@ from typing import TypeVar
 
 import apsw
 
-from homing.adapters.sqlite.books import SqliteBooks
-from homing.adapters.sqlite.effects import SqliteEffects
-from homing.adapters.sqlite.engine import StoreCorrupt, StoreFailed, Writer, connect
-from homing.adapters.sqlite.events import SqliteEvents
-from homing.adapters.sqlite.migrate import FOLDER, NewerSchema, migrate, migrations, statements
-from homing.adapters.sqlite.people import SqlitePeople
-from homing.adapters.sqlite.seen import SeenIds
-from homing.adapters.sqlite.sends import SqliteSends
-from homing.adapters.sqlite.suppressions import SqliteSuppressions
-from homing.core.errors import HomingError
+from homing.adapters.sqlite.ballast import Ballast, ballast_path
+from homing.adapters.sqlite.engine import Transaction, Writer, connect
+from homing.adapters.sqlite.faults import (
+    NewerSchema,
+    NoStore,
+    StoreBusy,
+    StoreFailed,
+    certain_fault_of,
+)
+from homing.adapters.sqlite.generations import DEFAULT, Generations
+from homing.adapters.sqlite.lock import Lock
+from homing.adapters.sqlite.migrate import FOLDER, migrate, migrations, statements
+from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.tx import SqliteTx
+
+__all__ = ["NoStore", "SqliteState", "SqliteTx", "StoreBusy", "reading", "scratch"]
 
 T = TypeVar("T")
-
-
-class StoreBusy(HomingError):
-    """Another daemon has these files."""
-
-
-class SqliteTx:
-    """What a transaction's function may use: answers ``ports.Tx``."""
-
-    def __init__(self, db: apsw.Connection, *, key: bytes, seen: SeenIds | None = None) -> None:
-        self._db = db
-        self.events = SqliteEvents(db, seen)
-        self.people = SqlitePeople(db)
-        self.sends = SqliteSends(db)
-        self.effects = SqliteEffects(db)
-        self.suppressions = SqliteSuppressions(db, key=key)
-        self.books = SqliteBooks(db)
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what the block did, its counts too, if it raises."""
-        mark = self.books.mark()
-        self._db.execute("SAVEPOINT event")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK TO event")
-            self._db.execute("RELEASE event")
-            self.books.reset(mark)
-            raise
-        self._db.execute("RELEASE event")
+BOOKS = load("books")
+KEY = "key"
 
 
 class SqliteState:
     """
     The state file, open for its one writer: answers ``ports.Store``.
 
+    Args:
+        on_fatal: See `Writer`.
+
+        ballast: None is the one beside the file.
+
+        vfs: See `connect`.
+
     Raises:
         StoreBusy: Another daemon holds the lock beside the file.
-        NewerSchema, StoreCorrupt, StoreFailed: See `migrate` and `connect`.
+        NewerSchema, StoreFull, StoreFailed, StoreCorrupt: See `migrate` and `connect`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a test varies
         self,
         path: Path,
         *,
         on_fatal: Callable[[StoreFailed], None],
         synchronous: str = "FULL",
+        ballast: Ballast | None = None,
+        generations: Generations = DEFAULT,
+        vfs: str | None = None,
     ) -> None:
         self.path = path
-        self._lock = hold(path)
-        migrate(path)
-        self._db = connect(path, synchronous=synchronous)
-        self._tx = SqliteTx(self._db, key=store_key(self._db), seen=SeenIds(self._db))
-        self._writer = Writer(self._db, on_fatal=on_fatal)
+        self._lock = Lock(path)
+        self._ballast = ballast or Ballast(ballast_path(path))
+        try:
+            self._ballast.spent_on(lambda: migrate(path))
+            self._db = self._ballast.spent_on(
+                lambda: connect(path, synchronous=synchronous, vfs=vfs)
+            )
+            key = self._ballast.spent_on(lambda: _kept_key(self._db))
+        except BaseException:
+            self._lock.close()
+            raise
+        self._writer = Writer(self._db, on_fatal=on_fatal, on_full=self._ballast.release)
+        self._tx = SqliteTx(
+            self._db, self._writer.transaction, key=lambda: key, generations=generations,
+            on_delete=self._writer.scrub_soon,
+        )  # fmt: skip
+        self._tx.events.load_seen()
+        self._ballast.hold()
 
     async def write(self, job: Callable[[SqliteTx], T]) -> T:
-        """Run *job* in a transaction, grouped with others; its result, once durable."""
+        """
+        Run *job* in a transaction, grouped with others; its result, once durable.
+
+        Raises:
+            StoreFull, StoreBusy, StoreFailed: See `Writer.run`.
+        """
 
         def counted() -> T:
             mark = self._tx.books.mark()
@@ -95,18 +98,19 @@ class SqliteState:
 
         return await self._writer.run(counted)
 
+    async def scrub(self) -> bool:
+        """Leave no trace of what was deleted in the file; False: a reader is in the way."""
+        return await self._writer.scrub()
+
     async def close(self) -> None:
         """Finish what was submitted, close the file, let another daemon have it."""
+        self._ballast.close()
         await self._writer.close()
         self._lock.close()
 
 
-class NoStore(HomingError):
-    """There is no store yet, or an older program's: `homing serve` makes or migrates it."""
-
-
 @contextmanager
-def reading(path: Path) -> Iterator[SqliteTx]:
+def reading(path: Path, *, generations: Generations = DEFAULT) -> Iterator[SqliteTx]:
     """
     A look at a state file beside a running daemon: a snapshot that never writes.
 
@@ -121,13 +125,24 @@ def reading(path: Path) -> Iterator[SqliteTx]:
     try:
         db.execute("BEGIN")
         _check_schema(db, path)
-        yield SqliteTx(db, key=store_key(db))
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        msg = f"{path} is not a sound database: {error}"
-        raise StoreCorrupt(msg) from error
+        # without a key nothing was ever hashed by one
+        yield SqliteTx(db, Transaction(db), key=lambda: _key(db) or b"", generations=generations)
     except apsw.Error as error:
-        msg = f"cannot read {path}: {error}"
-        raise StoreFailed(msg) from error
+        raise certain_fault_of(error, path) from error
+    finally:
+        db.close()
+
+
+@contextmanager
+def scratch() -> Iterator[SqliteTx]:
+    """A store in memory that is gone afterwards: to try out what the real one would do."""
+    db = apsw.Connection(":memory:")
+    try:
+        for name in migrations():
+            for statement in statements(FOLDER.joinpath(f"{name}.sql").read_text()):
+                db.execute(statement)
+        key = _kept_key(db)
+        yield SqliteTx(db, Transaction(db), key=lambda: key)
     finally:
         db.close()
 
@@ -142,51 +157,18 @@ def _check_schema(db: apsw.Connection, path: Path) -> None:
         raise NoStore(msg)
 
 
-@contextmanager
-def scratch() -> Iterator[SqliteTx]:
-    """A store in memory that is gone afterwards: to try out what the real one would do."""
-    db = apsw.Connection(":memory:")
-    try:
-        for name in migrations():
-            for statement in statements(FOLDER.joinpath(f"{name}.sql").read_text()):
-                db.execute(statement)
-        yield SqliteTx(db, key=store_key(db))
-    finally:
-        db.close()
-
-
-def hold(path: Path) -> Lock:
-    """
-    Take the lock beside a state file.
-
-    Raises:
-        StoreBusy: It is taken.
-    """
-    return Lock(path.with_name(path.name + ".lock"))
-
-
-class Lock:
-    """A lock file held until closed, or until this process is gone."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
-            msg = f"another daemon holds {path}"
-            raise StoreBusy(msg) from error
-
-    def close(self) -> None:
-        """Let go."""
-        os.close(self._file)
-
-
-def store_key(db: apsw.Connection) -> bytes:
+def _kept_key(db: apsw.Connection) -> bytes:
     """The store's own secret: made when the file is."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()
-    if row is not None:
-        return bytes(row[0])
-    key = secrets.token_bytes(32)
-    db.execute("INSERT INTO meta (key, value) VALUES ('key', ?)", (key,))
+    try:
+        key = _key(db)
+        if key is None:
+            key = secrets.token_bytes(32)
+            db.execute(BOOKS.set_meta, (KEY, key))
+    except apsw.Error as error:
+        raise certain_fault_of(error, db.filename) from error
+    return key
+
+
+def _key(db: apsw.Connection) -> bytes | None:
+    key: bytes | None = db.execute(BOOKS.get_meta, (KEY,)).get
     return key

@@ -46,7 +46,9 @@ async def _evaluated(bench: Bench, kind: Kind) -> Figure:
         return Run(done.per_second)
 
     ours, theirs = await turns(
-        scale.rounds, through, lambda: decoded_and_inserted(bench.folder / "decoded.db", kind, total)
+        scale.rounds,
+        through,
+        lambda: decoded_and_inserted(bench.folder / "rows.db", kind, total),
     )
     check("events done", total * scale.rounds, kept)
     return Figure(

@@ -22,9 +22,7 @@ async def footprint(bench: Bench) -> list[Figure]:
         async with installation.service() as service:
             bench.say(f"taking in {posts * BATCH:,} events")
             started = time.monotonic()
-            await bench.load(
-                installation.public, Kind.BATCH, posts, connections=CONNECTIONS
-            )
+            await bench.load(installation.public, Kind.BATCH, posts, connections=CONNECTIONS)
             await installation.until("events:done", posts * BATCH, timeout_s=900)
             await installation.until("sends:accepted", posts * BATCH // 10, timeout_s=300)
             elapsed = time.monotonic() - started

@@ -78,7 +78,7 @@ async def _round(bench: Bench, installation: Installation, runs: _Runs) -> Run:
     return runs.received[-1]
 
 
-def _figure(  # noqa: PLR0913, PLR0917  one line of a table
+def _figure(  # noqa: PLR0917  one line of a table
     what: str, unit: str, large: list[Run], empty: list[Run], note: str, sent: int
 ) -> Figure:
     title = {"receive": "signed webhooks of one event", "evaluate": "events evaluated"}[what]

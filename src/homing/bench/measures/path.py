@@ -1,4 +1,4 @@
-"""The whole path: webhook -> API call -> ledger, sustained; and how long it takes when it is calm."""
+"""The whole path: webhook -> API call -> ledger, as fast as it goes, and at a calm pace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def whole(bench: Bench) -> list[Figure]:
     async with sink(marked=True) as (child, port), bare(forward=port) as (_, forwarding):
         installation = bench.install(sink=port)
         async with installation.service():
-            sustained = await _sustained(bench, installation, child, forwarding)
+            sustained = await _sustained(bench, installation, child, forwarding=forwarding)
             pace = max(1.0, sustained.measured.value / 10)
             calm = await _calm(bench, installation, child, forwarding=forwarding, pace=pace)
     bench.discard(installation)
@@ -27,16 +27,14 @@ async def whole(bench: Bench) -> list[Figure]:
 
 
 async def _sustained(
-    bench: Bench, installation: Installation, sink: Piped, forwarding: int
+    bench: Bench, installation: Installation, sink: Piped, *, forwarding: int
 ) -> Figure:
     posts, rounds = bench.scale.path, bench.scale.rounds
     bench.say("as fast as it goes")
 
     async def through() -> Run:
         before = installation.count("sends:accepted")
-        posted = await bench.load(
-            installation.public, Kind.ORDERS, posts, connections=CONNECTIONS
-        )
+        posted = await bench.load(installation.public, Kind.ORDERS, posts, connections=CONNECTIONS)
         ended = await installation.until("sends:accepted", before + posts)
         taken = await sink.ask("taken", Taken)
         check("emails at the sink", posts, taken.posts)

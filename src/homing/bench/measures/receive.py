@@ -29,8 +29,11 @@ async def ceiling(bench: Bench) -> list[Figure]:
                 posts = 2 * bench.scale.singles
                 return run_of(await bench.load(port, Kind.MIX, posts, connections=connections))
 
-            runs = Series("load generator against the sink", [await run(), await run()])
-            figures.append(Figure(f"ceiling.{connections}", "requests/s", runs, runs))
+            title = f"the load generator itself, against the sink, {connections} connections"
+            runs = [await run() for _ in range(bench.scale.rounds)]
+            figures.append(
+                Figure(f"ceiling.{connections}", "requests/s", Series(title, runs), None)
+            )
     return figures
 
 
@@ -38,7 +41,7 @@ async def singles(bench: Bench) -> list[Figure]:
     """Webhooks of one event, the receiver alone."""
     installation = bench.install()
     async with installation.receiver(), bare() as (_, port):
-        figures = [await _singles(bench, installation, port, n) for n in CONNECTIONS]
+        figures = [await _singles(bench, installation, port, connections=n) for n in CONNECTIONS]
     bench.discard(installation)
     return figures
 
@@ -49,14 +52,14 @@ async def busy(bench: Bench) -> list[Figure]:
     backlog = bench.scale.backlog
     await bench.stock(installation, waiting=backlog, kind=Kind.BATCH)
     async with installation.service(), bare() as (_, port):
-        figure = await _singles(bench, installation, port, CONNECTIONS[0], busy=True)
+        figure = await _singles(bench, installation, port, connections=CONNECTIONS[0], busy=True)
         was_busy = installation.evaluated() < backlog
     bench.discard(installation)
     return [figure if was_busy else replace(figure, note="the worker was not busy all the time")]
 
 
 async def _singles(
-    bench: Bench, installation: Installation, port: int, connections: int, *, busy: bool = False
+    bench: Bench, installation: Installation, port: int, *, connections: int, busy: bool = False
 ) -> Figure:
     posts, rounds = bench.scale.singles, bench.scale.rounds
     beside = ", the worker busy" if busy else ""
@@ -66,9 +69,7 @@ async def _singles(
         return run_of(await bench.load(port, Kind.MIX, posts, connections=connections))
 
     before = installation.head()
-    ours, theirs = await turns(
-        rounds, lambda: through(installation.public), lambda: through(port)
-    )
+    ours, theirs = await turns(rounds, lambda: through(installation.public), lambda: through(port))
     kept = installation.head() - before
     check("requests in the log", posts * rounds, kept)
     return Figure(

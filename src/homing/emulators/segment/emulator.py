@@ -112,6 +112,10 @@ class SegmentEmulator:
     def down(self, is_down: bool) -> None:
         self._intake.down = Answer(503) if is_down else None
 
+    def end_faults(self) -> None:
+        """Let all go well from now on, and cut the connections that hang."""
+        self._intake.end_faults()
+
     def record(self, message: Mapping[str, Any]) -> None:
         """Let an event of the workspace's own sources change the profiles, as the shop's do."""
         self.profiles.apply({"context": {}, "receivedAt": "", **message})

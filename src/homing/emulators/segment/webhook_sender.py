@@ -137,10 +137,15 @@ class SegmentWebhookSender:
         """How many events never came through: retried too long, or by the fault ``drop``."""
         return self._given_up + self._outbox.dropped
 
-    def send(self, event: Mapping[str, Any]) -> None:
-        """Post an event soon, in a batch if the destination batches; retried until taken."""
+    def send(self, event: Mapping[str, Any]) -> frozenset[str]:
+        """
+        Post an event soon, in a batch if the destination batches; retried until taken.
+
+        Returns:
+            The faults that befall it on its way, by name.
+        """
         self.sent += 1
-        self._outbox.add(dict(event))
+        return self._outbox.add(dict(event))
 
     async def deliver(self, *events: Mapping[str, Any], batch: bool | None = None) -> Post:
         """

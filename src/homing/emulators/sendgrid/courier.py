@@ -1,10 +1,10 @@
 """Post events to the webhook: gathered, signed, and retried until taken or lost."""
 
-from collections import deque
 from dataclasses import replace
 from typing import Final
 
 from homing.emulators.faults import FaultPlan
+from homing.emulators.newest import Newest
 from homing.emulators.outbox import Event, Gathering, Outbox
 from homing.emulators.posting import Post, Poster, Retries
 from homing.emulators.sendgrid.event_bytes import body_of, event_bytes
@@ -42,8 +42,8 @@ class Courier:
         settings: SendGridSettings,
     ) -> None:
         self.url = url
-        self.events: deque[Event] = deque(maxlen=settings.keep)
-        self._given_up = 0
+        self.events: Newest[Event] = Newest(settings.keep)
+        self.taken = self._given_up = 0
         self._signer = signer
         self._changes = changes
         self._clock = settings.clock
@@ -91,7 +91,9 @@ class Courier:
             self._retries,
             resigned=self._signed if self._anew else lambda post: post,
         )
-        if not post.taken:
+        if post.taken:
+            self.taken += len(events)
+        else:
             self._given_up += len(events)
 
     def _signed(self, post: Post) -> Post:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random  # noqa: TID251 - a seeded generator of our own: a run can be repeated
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -37,7 +38,7 @@ class Delivery:
         self._in_hand = 0
         # Bounded: when rendering cannot keep up, mail/send waits.
         self._queue: asyncio.Queue[AcceptedMail] = asyncio.Queue(settings.keep)
-        self._random = random.Random(settings.engagement.seed)  # noqa: S311 - chance, not secrets
+        self._engaged: Counter[str] = Counter()
         self._timers: set[asyncio.TimerHandle] = set()
         self._fates: Mapping[Outcome, Callable[[AcceptedMail], None]] = {
             Outcome.DELIVERED: self._deliver,
@@ -147,7 +148,8 @@ class Delivery:
         self._after(self._settings.pace.deferred_every_s, self._block, mail)
 
     def _click(self, mail: AcceptedMail) -> None:
-        self._recipients.open(mail)
+        if not mail.opened:
+            self._recipients.open(mail)
         self._recipients.click(mail)
 
     def _engage(self, mail: AcceptedMail) -> None:
@@ -160,10 +162,18 @@ class Delivery:
             (shares.unsubscribes, self._recipients.unsubscribe),
             (shares.spam_reports, self._recipients.report_spam),
         )
-        step_s = self._settings.pace.engaged_after_s
+        if not any(share for share, _ in chances):
+            return
+        chance, step_s = self._chance_of(mail.to.lower()), self._settings.pace.engaged_after_s
         for step, (share, act) in enumerate(chances, 1):
-            if share and self._random.random() < share:
+            if chance.random() < share:
                 self._after(step * step_s, act, mail)
+
+    def _chance_of(self, address: str) -> random.Random:
+        """Draw by address and its how-manieth mail: the order of all mails must not matter."""
+        self._engaged[address] += 1
+        seed = f"{self._settings.engagement.seed}/{address}/{self._engaged[address]}"
+        return random.Random(seed)  # noqa: S311 - chance, not secrets
 
     def _emit(self, mail: AcceptedMail, event: Event) -> None:
         self._recipients.tell(mail, event)

@@ -1,7 +1,6 @@
 """A SendGrid on loopback: the API, the mailbox, the event webhook."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -148,7 +147,7 @@ class SendGridEmulator:
         return self._account.mailbox
 
     @property
-    def events(self) -> deque[Event]:
+    def events(self) -> Newest[Event]:
         """Every event that happened, in that order, before any fault of the webhook."""
         return self._courier.events
 
@@ -156,6 +155,11 @@ class SendGridEmulator:
     def posts(self) -> Newest[Post]:
         """Every attempt to post events, oldest first."""
         return self._courier.poster.posts
+
+    @property
+    def events_taken(self) -> int:
+        """How many events were answered 2xx, copies counted."""
+        return self._courier.taken
 
     @property
     def events_lost(self) -> int:
@@ -200,6 +204,11 @@ class SendGridEmulator:
     @down.setter
     def down(self, is_down: bool) -> None:
         self._api.intake.down = DOWN if is_down else None
+
+    def end_faults(self) -> None:
+        """Let all go well from now on, API and webhook, and cut the connections that hang."""
+        self._api.intake.end_faults()
+        self._courier.outbox.faults.enabled = False
 
     def add_template(
         self, template_id: str, *, subject: str, html: str, text: str = "", name: str = ""

@@ -1,8 +1,9 @@
 """One mail to one recipient, from its acceptance on."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from homing.emulators.sendgrid.mail_body import Address, MailBody, Personalization
 
@@ -20,6 +21,14 @@ class MailContent:
     html: str
     text: str
     error: str | None = None
+
+
+class Happened(NamedTuple):
+    """One thing that happened to a mail: when (Unix time), the event's name, what is to say."""
+
+    at: float
+    name: str
+    detail: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +49,9 @@ class AcceptedMail:
 
         read: Renders the content if need be, and waits for it.
 
-        status: The last event's name; ``accepted`` before the first.
+        history: What happened to it, oldest first; the newest hundred.
+
+        opened: Whether a person did.
 
         content: Once it was rendered.
     """
@@ -56,9 +67,15 @@ class AcceptedMail:
     personalization: Personalization
     custom_args: Mapping[str, str]
     read: "Callable[[AcceptedMail], MailContent]"
-    status: str = "accepted"
+    history: deque[Happened] = field(default_factory=lambda: deque(maxlen=100))
+    opened: bool = False
     content: MailContent | None = None
     links: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """The last event's name; ``accepted`` before the first."""
+        return self.history[-1].name if self.history else "accepted"
 
     @property
     def subject(self) -> str:

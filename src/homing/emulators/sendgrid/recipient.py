@@ -5,7 +5,7 @@ from collections.abc import Callable
 from homing.emulators.outbox import Event
 from homing.emulators.sendgrid import events
 from homing.emulators.sendgrid.account import Account
-from homing.emulators.sendgrid.mail import AcceptedMail
+from homing.emulators.sendgrid.mail import AcceptedMail, Happened
 from homing.emulators.sendgrid.markup import links_of
 
 
@@ -100,7 +100,7 @@ class Recipients:
 
     def tell(self, mail: AcceptedMail, event: Event) -> None:
         """Send an event of a mail on its way, and remember it as the mail's status."""
-        mail.status = event["event"]
+        mail.history.append(Happened(self._settings.clock(), event["event"], _detail(event)))
         self._emit(event)
 
     def _open(self, mail: AcceptedMail, *, machine: bool, user_agent: str) -> None:
@@ -109,8 +109,17 @@ class Recipients:
                 mail, self._settings.clock(), machine=machine, user_agent=user_agent
             )
             self.tell(mail, event)
+        mail.opened = mail.opened or not machine
 
     def _without_id(self, event: Event) -> Event:
         if self._settings.unsubscribe_without_id:
             del event["sg_event_id"]
         return event
+
+
+def _detail(event: Event) -> str:
+    if event.get("sg_machine_open"):
+        return "by a machine"
+    if "asm_group_id" in event and event["event"].startswith("group_"):
+        return f"group {event['asm_group_id']}"
+    return str(event.get("url") or event.get("reason") or event.get("response") or "")

@@ -10,14 +10,14 @@ SELECT value FROM meta WHERE key = ?;
 -- name: set_meta
 INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?);
 
--- name: destinations
-SELECT name, paused_at, reason, by FROM destination WHERE paused_at IS NOT NULL;
+-- name: pauses
+SELECT name, at, reason, by FROM pause ORDER BY name;
 
 -- name: pause
-INSERT OR REPLACE INTO destination (name, paused_at, reason, by) VALUES (?, ?, ?, ?);
+INSERT OR REPLACE INTO pause (name, at, reason, by) VALUES (?, ?, ?, ?);
 
 -- name: resume
-DELETE FROM destination WHERE name = ?;
+DELETE FROM pause WHERE name = ?;
 
 -- name: raise_alert
 INSERT INTO alert (kind, subject, text, first_at, last_at, count) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
@@ -27,4 +27,4 @@ ON CONFLICT (kind, subject) DO UPDATE SET text = ?3, last_at = ?4, count = count
 DELETE FROM alert WHERE kind = ? AND subject = ?;
 
 -- name: alerts
-SELECT kind, subject, text, first_at, last_at, count FROM alert ORDER BY last_at DESC;
+SELECT kind, subject, text, first_at, last_at, count FROM alert ORDER BY last_at DESC, kind, subject;

@@ -45,6 +45,9 @@ UPDATE event SET person = NULL, message_id = NULL WHERE id = ?;
 -- name: add_history
 INSERT INTO history (gen, person, event) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 
+-- name: drop_history
+DELETE FROM history WHERE gen = ? AND person = ? AND event = ?;
+
 -- name: history
 SELECT event FROM history WHERE gen = ? AND person = ? ORDER BY event DESC LIMIT ?;
 
@@ -55,7 +58,10 @@ SELECT min(gen) FROM history;
 SELECT id, received_at, state FROM event WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: oldest_undone
-SELECT id FROM event WHERE state = ? AND state <> 'done' AND received_at < ? ORDER BY id LIMIT ?;
+SELECT id FROM
+    (SELECT id, received_at FROM event
+     WHERE state = ?1 AND state <> 'done' ORDER BY id LIMIT ?2)
+WHERE received_at < ?3;
 
 -- name: prune
 DELETE FROM event WHERE id = ?;
@@ -101,4 +107,4 @@ INSERT INTO erasure (request, item) VALUES (?, ?) ON CONFLICT DO NOTHING;
 SELECT request, item FROM erasure ORDER BY request, item LIMIT ?;
 
 -- name: erasure_done
-DELETE FROM erasure WHERE request = ?;
+DELETE FROM erasure WHERE request = ? AND item = ?;

@@ -1,11 +1,13 @@
--- name: reserve
-INSERT OR IGNORE INTO send (id, tag, origin, rule, step, variant, version, event, person, user, email,
-                            kind, template, address, group_id, state, reason, reserved_at, due_at,
-                            expires_at, lane, head, flags)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: last
+SELECT coalesce(max(id), 0) FROM send;
 
--- name: lane_busy
-SELECT 1 FROM send WHERE lane = ? LIMIT 1;
+-- name: reserve
+INSERT INTO send (id, tag, origin, rule, step, variant, version, event, person, user, email, kind,
+                  template, address, group_id, state, reason, reserved_at, due_at, expires_at, lane,
+                  head, flags)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+        ?21, ?21 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM send WHERE lane = ?21), ?22)
+ON CONFLICT (origin, rule, step) DO NOTHING;
 
 -- name: save_data
 INSERT INTO send_data (send, data) VALUES (?, ?);
@@ -23,13 +25,15 @@ SELECT min(due_at) FROM send WHERE head = 1 AND state IN ('reserved', 'retry');
 -- name: intend
 UPDATE send SET state = 'in_flight', attempt = attempt + 1, in_flight_at = ? WHERE id = ?;
 
+-- name: place
+SELECT lane, head, EXISTS (SELECT 1 FROM send AS other WHERE other.lane = send.lane
+                           AND other.id <> send.id)
+FROM send WHERE id = ?;
+
 -- name: accept
 UPDATE send SET state = 'accepted', reason = NULL, accepted_at = ?, message_id = ?, lane = NULL,
     head = 0, unknown_due = NULL, silent_due = ?
 WHERE id = ? AND state = 'in_flight';
-
--- name: lane_of
-SELECT lane FROM send WHERE id = ?;
 
 -- name: save
 UPDATE send SET state = ?, reason = ?, due_at = ?, expires_at = ?, attempt = ?, lane = ?, head = ?,
@@ -37,33 +41,60 @@ UPDATE send SET state = ?, reason = ?, due_at = ?, expires_at = ?, attempt = ?, 
     last_event_at = ?, message_id = ?, flags = ?
 WHERE id = ?;
 
+-- name: step_back
+UPDATE send SET head = 0 WHERE id = ?;
+
 -- name: promote
-UPDATE send SET head = 1 WHERE id =
-    (SELECT id FROM send WHERE lane = ? ORDER BY state IN ('in_flight', 'unknown') DESC, id LIMIT 1);
+UPDATE send SET head = 1 WHERE id = coalesce(
+    (SELECT min(id) FROM send WHERE lane = ?1 AND state IN ('in_flight', 'unknown')),
+    (SELECT min(id) FROM send WHERE lane = ?1));
+
+-- name: lane_busy
+SELECT EXISTS (SELECT 1 FROM send WHERE lane = ?);
+
+-- name: lane_out
+SELECT EXISTS (SELECT 1 FROM send WHERE lane = ? AND state IN ('in_flight', 'unknown') AND id <> ?);
 
 -- name: get
 SELECT * FROM send WHERE id = ?;
 
 -- name: by_trace
-SELECT send FROM trace WHERE gen = ? AND key = ? ORDER BY send DESC;
+SELECT send FROM trace WHERE gen = ? AND key = ? ORDER BY send DESC LIMIT ?;
 
 -- name: add_trace
-INSERT OR IGNORE INTO trace (gen, key, send) VALUES (?, ?, ?);
+INSERT INTO trace (gen, key, send) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 
--- name: last
-SELECT coalesce(max(id), 0) FROM send;
+-- name: drop_trace
+DELETE FROM trace WHERE gen = ? AND key = ? AND send = ?;
 
--- name: oldest
-SELECT coalesce(min(id), 0) FROM send;
+-- name: first_trace
+SELECT min(gen) FROM trace;
 
 -- name: newest
 SELECT * FROM send WHERE id < ? ORDER BY id DESC LIMIT ?;
 
--- name: newest_in_state
-SELECT * FROM send WHERE state = ? AND id < ? ORDER BY id DESC LIMIT ?;
+-- name: newest_accepted
+SELECT * FROM send WHERE state = 'accepted' AND id < ? ORDER BY id DESC LIMIT ?;
+
+-- name: newest_out
+SELECT * FROM send INDEXED BY send_out
+WHERE state = ? AND state IN ('in_flight', 'unknown') AND id < ? ORDER BY id DESC LIMIT ?;
+
+-- name: newest_ended
+SELECT * FROM send WHERE lane IS NULL AND state <> 'accepted' AND state = ? AND id < ?
+ORDER BY id DESC LIMIT ?;
+
+-- name: newest_waiting
+SELECT * FROM send WHERE id IN
+    (SELECT id FROM send WHERE lane IS NOT NULL AND state = ?1
+     UNION ALL
+     SELECT id FROM send WHERE lane IS NULL AND state <> 'accepted' AND state = ?1)
+    AND id < ?2
+ORDER BY id DESC LIMIT ?3;
 
 -- name: in_flight
-SELECT * FROM send WHERE state = 'in_flight';
+SELECT * FROM send INDEXED BY send_out
+WHERE state IN ('in_flight', 'unknown') AND state = 'in_flight' ORDER BY id;
 
 -- name: unknown_due
 SELECT * FROM send WHERE unknown_due IS NOT NULL AND unknown_due <= ? ORDER BY unknown_due LIMIT ?;
@@ -71,8 +102,18 @@ SELECT * FROM send WHERE unknown_due IS NOT NULL AND unknown_due <= ? ORDER BY u
 -- name: silent_due
 SELECT * FROM send WHERE silent_due IS NOT NULL AND silent_due <= ? ORDER BY silent_due LIMIT ?;
 
+-- name: aside
+SELECT * FROM send WHERE state IN ('reserved', 'retry') AND lane IS NULL AND email = ?
+ORDER BY id LIMIT ?;
+
 -- name: open_of_person
-SELECT * FROM send WHERE lane IN (?, ?) ORDER BY id;
+SELECT * FROM send WHERE id IN
+    (SELECT id FROM send WHERE lane IS NOT NULL AND lane IN (?1 * 2, ?1 * 2 + 1)
+     UNION ALL
+     SELECT id FROM send
+     WHERE person = ?1 AND lane IS NULL
+         AND (state = 'reserved' OR state = 'retry' OR state = 'parked'))
+ORDER BY id;
 
 -- name: of_event
 SELECT * FROM send WHERE origin = ? ORDER BY id;
@@ -83,10 +124,22 @@ INSERT INTO attempt (send, number, at, outcome, detail) VALUES (?, ?, ?, ?, ?);
 -- name: attempts
 SELECT number, at, outcome, detail FROM attempt WHERE send = ? ORDER BY id;
 
+-- name: address
+SELECT address FROM send WHERE id = ?;
+
+-- name: erase
+UPDATE send SET address = NULL, user = '', reason = CASE WHEN reason IS NULL THEN NULL
+    ELSE 'erased' END
+WHERE id = ?;
+
+-- name: erase_attempts
+UPDATE attempt SET detail = '' WHERE send = ?;
+
+-- name: oldest
+SELECT id, reserved_at, state FROM send WHERE id > ? ORDER BY id LIMIT ?;
+
 -- name: prune
-DELETE FROM send WHERE id IN
-    (SELECT id FROM send WHERE reserved_at < ? AND lane IS NULL ORDER BY id LIMIT ?)
-RETURNING id;
+DELETE FROM send WHERE id = ?;
 
 -- name: prune_data
 DELETE FROM send_data WHERE send = ?;
@@ -95,11 +148,5 @@ DELETE FROM send_data WHERE send = ?;
 DELETE FROM attempt WHERE send = ?;
 
 -- name: prune_trace
-DELETE FROM trace WHERE gen < ?;
-
--- name: erase
-UPDATE send SET address = NULL, user = '', template = template WHERE id = ?;
-
--- name: aside
-SELECT * FROM send WHERE state IN ('reserved', 'retry') AND lane IS NULL AND email = ?
-ORDER BY id LIMIT ?;
+DELETE FROM trace WHERE (gen, key, send) IN
+    (SELECT gen, key, send FROM trace WHERE gen < ? LIMIT ?);

@@ -6,4 +6,4 @@ INSERT OR REPLACE INTO suppression (key, scope, address, active, source, reason,
 VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: hide
-UPDATE suppression SET address = NULL WHERE key = ?;
+UPDATE suppression SET address = NULL, reason = '' WHERE key = ?;

@@ -1,0 +1,132 @@
+"""``homing`` itself: its start, its errors, its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from homing.cli.main import COMMANDS, exit_code_of
+from homing.core.errors import HomingError
+from homing.processes.control import NotRunning, Refused
+from tests.cli.conftest import Command, homing
+
+HEAVY = ("pydantic", "aiohttp", "asyncio", "apsw", "rich", "sqlite_utils", "structlog", "sendgrid")
+
+
+def modules_after(*args: str) -> set[str]:
+    """Every module that a command imported."""
+    code = f"import sys; sys.argv = ['homing', *{args!r}]\n"
+    code += "from homing.cli.main import run\nrun()\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {line.split(".")[0] for line in done.stdout.splitlines()}
+
+
+class TestStart:
+    def test_help_lists_every_command(self) -> None:
+        """`homing --help` has a line for each."""
+        done = homing(Path.cwd(), "--help")
+
+        assert 0 == done.code
+        assert [] == [name for name in COMMANDS if f"\n  {name} " not in done.out]
+
+    def test_help_imports_nothing_heavy(self) -> None:
+        """Start-up is part of a command's speed."""
+        assert set() == modules_after("--help").intersection(HEAVY)
+
+    def test_trying_an_expression_imports_nothing_heavy(self, tmp_path: Path) -> None:
+        """An editor may ask at every key."""
+        event = tmp_path / "event.json"
+        event.write_text('{"event": "A"}')
+
+        tried = modules_after("try", "--when", 'event = "A"', str(event))
+
+        assert set() == tried.intersection(HEAVY)
+
+    def test_an_unknown_command_is_a_usage_error(self) -> None:
+        """Exit 2, on standard error."""
+        done = homing(Path.cwd(), "nonsense")
+
+        assert 2 == done.code
+        assert "" == done.out
+        assert "No such command" in done.err
+
+
+class TestErrors:
+    def test_no_configuration_is_78(self, tmp_path: Path) -> None:
+        """The file that was looked for is named."""
+        done = homing(tmp_path, "sends")
+
+        assert 78 == done.code
+        assert "homing.toml" in done.err
+
+    def test_no_store_is_69(self, tmp_path: Path) -> None:
+        """Nothing ran yet."""
+        (tmp_path / "homing.toml").write_text("")
+
+        done = homing(tmp_path, "sends")
+
+        assert 69 == done.code
+        assert "`homing serve` makes it" in done.err
+
+    @pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
+    def test_a_store_that_is_none_is_said_to_be_none(self, tmp_path: Path, content: bytes) -> None:
+        """No traceback, whatever lies in its place."""
+        (tmp_path / "homing.toml").write_text("")
+        (tmp_path / "homing.db").write_bytes(content)
+
+        done = homing(tmp_path, "events")
+
+        assert done.code in (65, 69)
+        assert "Traceback" not in done.err
+
+    def test_what_cannot_be_read_is_74(self, look: Command, tmp_path: Path) -> None:
+        """An I/O error of the system's."""
+        assert 74 == look("preview", "own", "--event", tmp_path / "absent.json").code
+
+    def test_a_broken_configuration_keeps_nobody_from_looking(self, copy: Path) -> None:
+        """The store is found by `[store] url` alone, and the errors are mentioned."""
+        config = copy / "homing.toml"
+        config.write_text(config.read_text() + '\n[route.broken]\nwhen = "event ="\n')
+
+        done = homing(copy, "pause", "mail")
+
+        assert 78 != done.code
+        assert "see `homing check`" in done.err
+
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (HomingError("x"), 1),
+            (NotRunning("x"), 69),
+            (Refused("x", "NotPossible"), 1),
+            (Refused("x", "ConfigError"), 78),
+            (Refused("x", "StoreFull"), 74),
+        ],
+    )
+    def test_a_refusal_by_the_service_has_the_code_of_what_it_refused_for(
+        self, error: HomingError, code: int
+    ) -> None:
+        """It makes no difference who found out."""
+        assert code == exit_code_of(error)
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_a_script_for_each_shell(self, shell: str) -> None:
+        """It completes `homing`."""
+        done = homing(Path.cwd(), "completion", shell)
+
+        assert 0 == done.code
+        assert "_HOMING_COMPLETE" in done.out
+
+    def test_commands_are_completed(self) -> None:
+        """What the script asks for is answered."""
+        done = homing(
+            Path.cwd(),
+            environ={"_HOMING_COMPLETE": "bash_complete", "COMP_WORDS": "homing se", "COMP_CWORD": "1"},
+        )  # fmt: skip
+
+        assert {"plain,serve", "plain,sends", "plain,send-test"} == set(done.out.split())
