@@ -8,7 +8,7 @@ result once that commit is durable. All times are unix milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from homing.core.effects import (
         Dest,
         Effect,
+        EffectState,
         EventState,
         NewEffect,
         NewSend,
@@ -85,21 +86,31 @@ class Doors(Protocol):
 
 
 class LogWriter(Protocol):
-    """The receiver's side of the log: the one writer."""
+    """The receiver's side of the log: the one writer. No number is given twice."""
 
-    async def append(self, source: str, body: bytes, received_ms: int) -> int:
+    def append(self, source: str, body: bytes, received_ms: int) -> Awaitable[int]:
         """
-        Append a request; returns its number once it is durable.
+        Append a request; its number once it is durable.
 
         Raises:
-            LogFull: The queue of uncommitted requests is at its bound, or the disk is full.
+            Unavailable: Nothing was kept; at once, or when awaited.
         """
 
-    async def forget(self, before_ms: int) -> int:
-        """Delete requests received before *before_ms*, some at a time; the newest one stays."""
+    async def forget(self, before_ms: int, *, evaluated: int, limit: int) -> int:
+        """
+        Delete some of the oldest requests received before *before_ms*; how many went.
+
+        Args:
+            evaluated: Only up to this number, however old the others are. The newest one stays.
+
+            limit: How many of the oldest are looked at.
+        """
+
+    async def body(self, seq: int) -> bytes | None:
+        """One request's body; None if it is gone."""
 
     async def rewrite(self, bodies: Mapping[int, bytes]) -> None:
-        """Replace bodies by number: what erasure leaves of them."""
+        """Replace bodies by number: what erasure leaves of them, soon without a trace."""
 
 
 class LogReader(Protocol):
@@ -164,7 +175,7 @@ class Events(Protocol):
         """Keep an event, and its place in its person's history."""
 
     def replace(self, row: EventRow) -> None:
-        """Write an event evaluated again."""
+        """Write an event evaluated again, whose person may be another now."""
 
     def seen(self, key: int) -> Seen | None:
         """Whether an id (signed 8-byte hash) was taken in within the dedupe window."""
@@ -172,8 +183,12 @@ class Events(Protocol):
     def remember(self, key: int, *, body: int, event: int, at: int) -> None:
         """Take an id in."""
 
-    def forget_seen(self, before_ms: int) -> int:
-        """Drop ids whose whole generation is older; returns how many generations went."""
+    def forget_seen(self, before_ms: int, *, limit: int) -> int:
+        """
+        Drop ids taken in before, some at a time; how many went.
+
+        Ids go in lots of neighbours: none goes before its time, but some stay longer.
+        """
 
     def get(self, number: int) -> EventRow | None:
         """One event by number."""
@@ -200,13 +215,20 @@ class Events(Protocol):
         """Elements of the log that are still to be erased: (request, element)."""
 
     def erasure_done(self, requests: Iterable[int]) -> None:
-        """The log's writer erased what was asked of these requests."""
+        """The log's writer erased what `erasures` told of these requests."""
 
     def anonymise(self, number: int) -> None:
         """Let an event tell of nobody."""
 
-    def prune(self, before_ms: int, *, limit: int) -> int:
-        """Delete the oldest events received before; returns how many went."""
+    def prune(self, before_ms: int, *, dead_before_ms: int, limit: int) -> int:
+        """
+        Delete some of the oldest events, and of the histories; how many rows went.
+
+        Args:
+            before_ms: Events done or filtered go that were received before.
+
+            dead_before_ms: The same of quarantined and dead ones.
+        """
 
 
 class People(Protocol):
@@ -216,10 +238,10 @@ class People(Protocol):
         """Who goes by that name."""
 
     def get(self, number: int) -> Person | None:
-        """One person."""
+        """One person; of a number that was merged into another, that one."""
 
     def add(self, identities: Sequence[Identity]) -> Person:
-        """A new person who goes by these names."""
+        """A new person who goes by these names. No number is given twice."""
 
     def save(self, person: Person) -> None:
         """Write a changed person."""
@@ -237,7 +259,7 @@ class People(Protocol):
         """Persons, newest first."""
 
     def delete(self, people: Sequence[int], *, last_event: int) -> None:
-        """Delete persons, their names, their histories and what was to be done for them."""
+        """Delete persons, their names and their histories, soon without a trace."""
 
 
 class Suppressions(Protocol):
@@ -264,10 +286,16 @@ class Attempt:
 
 
 class Sends(Protocol):
-    """The ledger. A *lane* is an integer; None is no lane."""
+    """
+    The ledger.
+
+    A *lane* is an integer; None is no lane. Sends of a lane leave one at a time in order of their
+    numbers: its one *head* may be claimed, and stays the head while it is in flight or unknown.
+    Lanes are of persons: ``person * 2`` and ``person * 2 + 1``, so that a merge can join them.
+    """
 
     def next_id(self) -> int:
-        """The id the next send gets."""
+        """The id the next send gets. No number is given twice."""
 
     def reserve(self, send: NewSend, *, lane: int | None) -> bool:
         """Add a send; False when this (origin, rule, step) was reserved before."""
@@ -290,10 +318,15 @@ class Sends(Protocol):
         """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
 
     def save(self, row: SendRow) -> None:
-        """Write the columns of a row that may change; a lane left is handed on."""
+        """
+        Write the columns of a row that may change.
+
+        A lane of None leaves the lane, which is handed on; any other is taken for the one it is in.
+        ``head`` is the store's own.
+        """
 
     def rejoin(self, row: SendRow, *, lane: int) -> None:
-        """Put a send that left its lane at the lane's end of what is open."""
+        """Save a send that left its lane, and put it back: in order of number, behind the head."""
 
     def get(self, number: int) -> SendRow | None:
         """One send."""
@@ -320,7 +353,7 @@ class Sends(Protocol):
         """Sends of an email that stepped out of their lanes and may still leave, oldest first."""
 
     def open_of_person(self, person: int) -> list[SendRow]:
-        """A person's sends that have not left yet, oldest first."""
+        """A person's sends that have not left yet or may leave again, oldest first."""
 
     def of_event(self, number: int) -> list[SendRow]:
         """The sends that an event caused, also those that were refused."""
@@ -332,10 +365,10 @@ class Sends(Protocol):
         """What attempts of a send came to, but for a plain acceptance; oldest first."""
 
     def erase(self, number: int) -> None:
-        """Strike out who a send went to; that it was sent stays in the books."""
+        """Strike out who a send went to, and its trace; that it was sent stays in the books."""
 
     def prune(self, before_ms: int, *, limit: int) -> int:
-        """Delete the oldest sends reserved before; returns how many went."""
+        """Delete some of the oldest sends reserved before, none still open; how many rows went."""
 
 
 class Effects(Protocol):
@@ -347,32 +380,47 @@ class Effects(Protocol):
     def ready(self, dest: Dest, *, after: int, limit: int) -> list[Effect]:
         """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
 
-    def done(self, numbers: Iterable[int]) -> None:
-        """They are done: their payload goes."""
+    def done(self, numbers: Iterable[int]) -> int:
+        """They are done: their payload goes; how many of them were still ready."""
 
     def retry(self, number: int, *, due_at: int, counts: bool, reason: str) -> None:
-        """Try again at *due_at*; *counts* says whether it was an attempt."""
+        """Try a ready one again at *due_at*; *counts* says whether it was an attempt."""
 
-    def dead(self, number: int, reason: str) -> None:
-        """It will not be tried again unless a person says so."""
+    def dead(self, number: int, reason: str) -> bool:
+        """It will not be tried again unless a person says so; False if it was not ready."""
 
-    def revive(self, number: int, *, now: int) -> None:
-        """Try a dead one again."""
+    def revive(self, number: int, *, now: int) -> bool:
+        """Try a dead one again; False if it is not dead."""
 
-    def drop(self, number: int, reason: str) -> None:
-        """A person gave it up."""
+    def drop(self, number: int, reason: str) -> bool:
+        """A person gave a dead one up; False if it is not dead."""
+
+    def erase(self, people: Sequence[int]) -> Mapping[tuple[Dest, EffectState], int]:
+        """
+        Drop what was still to be done for persons, its payload with it.
+
+        Returns:
+            How many were in which state before: all are dropped now.
+        """
 
     def get(self, number: int) -> Mapping[str, object] | None:
-        """All columns of one effect."""
+        """All columns of one effect; the payload is None once it is done."""
 
     def of_event(self, number: int) -> Sequence[Mapping[str, object]]:
-        """What an event asked for; reads the whole table."""
+        """What an event asked for, oldest first."""
 
     def dead_newest(self, *, before: int | None, limit: int) -> Sequence[Mapping[str, object]]:
         """Dead effects, newest first."""
 
-    def prune(self, before_ms: int, *, limit: int) -> int:
-        """Delete the oldest effects done or given up; returns how many went."""
+    def prune(self, before_ms: int, *, dead_before_ms: int, limit: int) -> int:
+        """
+        Delete some of the oldest effects; how many went.
+
+        Args:
+            before_ms: Those that are done go that were asked for before.
+
+            dead_before_ms: The same of dead and dropped ones.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +451,7 @@ class Books(Protocol):
         """Add to a count; written when the transaction's function ends."""
 
     def counts(self) -> Mapping[str, int]:
-        """All counts by name."""
+        """All counts by name, those of this transaction with them."""
 
     def get(self, key: str) -> str | int | bytes | None:
         """One setting of the store."""
@@ -458,7 +506,12 @@ class Tx(Protocol):
         """Counts, pauses, alerts."""
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """Undo what the block did, its counts too, if it raises."""
+        """
+        Undo what the block did, its counts too, if it raises.
+
+        Raises:
+            Unavailable: The store failed in the midst of it: the whole transaction is lost.
+        """
 
 
 class Api(Protocol):
@@ -488,4 +541,8 @@ class Store(Protocol):
         Run *job* in a transaction, grouped with others; its result, once durable.
 
         An exception of the job undoes the job alone and is raised here.
+
+        Raises:
+            Unavailable: Nothing was kept: no room, or another program has the file, or the disk
+                failed; of the last the store also told whoever opened it.
         """

@@ -102,7 +102,7 @@ class TestCrashPoints:
     async def test_with_evidence_it_is_one_email_whatever_the_policy(
         self, tmp_path: Path, policy: str
     ) -> None:
-        """P6: taken, and died before that was recorded: the webhook proves it, nothing is resent."""
+        """P6: taken, and died before that was recorded: the webhook proves it, none is resent."""
         async with world(tmp_path, start=False, processes=1) as w:
             await crash_at(w, "after_accept", (policy,))
             (row,) = w.sends()

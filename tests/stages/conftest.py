@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.support.stages import OK, FakeApi, FakeLog, FixedClock, at_once, plans_of
 
+from homing.adapters.memory.state import MemoryState
+from homing.adapters.sqlite.ballast import Ballast
+from homing.adapters.sqlite.state import SqliteState
 from homing.core.decide import Rules
 from homing.core.effects import Dest, SendRow
+from homing.core.mail import Rendered
 from homing.core.plans import Plans
 from homing.ports import EventRow, Store, Tx
 from homing.processes.books import Books, books_of
@@ -25,16 +29,14 @@ from homing.stages.suppress import Suppress
 from homing.stages.sweep import Retention, Sweeper
 from homing.stages.take import Taker
 from homing.stages.write_back import WriteBack
-from tests.support.stages import DAY, FakeApi, FakeLog, FixedClock, OK, plans_of
 
 T = TypeVar("T")
-STORES = ["sqlite"] + ["memory"] * (importlib.util.find_spec("homing.adapters.memory") is not None)
 
 
 class NoRenderer:
     """Emails here have templates of SendGrid's."""
 
-    async def email(self, email: object, data: bytes) -> Any:
+    async def email(self, email: object, data: bytes) -> Rendered:
         """Never asked."""
         raise AssertionError
 
@@ -74,7 +76,8 @@ class World:
         retention = Retention(90 * 86_400, 400 * 86_400, 90 * 86_400, 30 * 86_400)
         return cls(
             store, clock, log, sendgrid, segment, plans, taker, evaluate, health, deliver,
-            Suppress(store, sendgrid, clock), WriteBack(store, segment, clock, "wk"),
+            Suppress(store, sendgrid, clock, sleep=at_once),
+            WriteBack(store, segment, clock, "wk", sleep=at_once),
             Sweeper(store, clock, health, plans, retention), mint,
         )  # fmt: skip
 
@@ -148,16 +151,12 @@ class World:
         return {(alert.kind, alert.subject): alert.count for alert in standing}
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Every store there is."""
     if request.param == "memory":
-        from homing.adapters.memory import MemoryStore
-
-        yield MemoryStore()
+        yield MemoryState()
         return
-    from homing.adapters.sqlite.ballast import Ballast
-    from homing.adapters.sqlite.state import SqliteState
 
     def on_fatal(error: BaseException) -> None:
         raise error

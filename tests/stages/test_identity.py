@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from tests.stages.conftest import World
+from tests.support.stages import engagement, identify, track
 
 from homing.core.effects import Dest
 from homing.core.people import Identity, IdKind, Person
-from tests.stages.conftest import World
-from tests.support.stages import engagement, identify, track
+from homing.ports import Tx
 
 USER, ANONYMOUS, EMAIL = IdKind.USER, IdKind.ANONYMOUS, IdKind.EMAIL
 
@@ -17,7 +16,7 @@ USER, ANONYMOUS, EMAIL = IdKind.USER, IdKind.ANONYMOUS, IdKind.EMAIL
 async def person(world: World, kind: IdKind, value: str) -> Person | None:
     """Who goes by a name."""
 
-    def job(tx: Any) -> Person | None:
+    def job(tx: Tx) -> Person | None:
         number = tx.people.find(Identity(kind, value))
         return None if number is None else tx.people.get(number)
 

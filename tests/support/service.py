@@ -17,17 +17,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support import openapi, oracle
 
 from homing.emulators import (
     Destination,
     Faults,
     SegmentEmulator,
+    SegmentSettings,
     SegmentWebhookSender,
     SenderPace,
     SendGridEmulator,
     SendGridSettings,
 )
+from homing.emulators.clock import wall_clock
+from homing.emulators.sendgrid.signing import Signer
+from homing.processes import control
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
@@ -250,6 +255,11 @@ class Service:
         assert code == process.returncode, (args, process.returncode, out[-2000:], err[-2000:])
         return out.decode()
 
+    async def ask(self, do: str, **asked: object) -> Any:  # noqa: ANN401  JSON
+        """Have the running worker act, as a command would; raises what it refuses."""
+        question = {"do": do, **asked}
+        return await asyncio.to_thread(control.ask, control.control_path(self.state), question)
+
     async def stats(self) -> dict[str, Any]:
         """`homing stats --json`."""
         answer: dict[str, Any] = json.loads(await self.command("stats", "--json"))
@@ -264,6 +274,16 @@ class World:
     sendgrid: SendGridEmulator
     segment: SegmentEmulator
     sender: SegmentWebhookSender
+    signer: Signer
+
+    async def engage(self, body: bytes, *, path: str = "/sendgrid") -> int:
+        """Post a body as SendGrid's Event Webhook does, signed with its key; the status."""
+        headers = self.signer.headers(body, timestamp=int(wall_clock()))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.service.url}{path}", data=body, headers=headers) as answer,
+        ):
+            return answer.status
 
     async def until(
         self, predicate: Callable[[], object], timeout_s: float = 30.0, *, what: str = ""
@@ -382,6 +402,7 @@ async def world(
     *,
     faults: Faults | None = None,
     settings: SendGridSettings | None = None,
+    segment_settings: SegmentSettings | None = None,
     pace: SenderPace | None = None,
     destination: Destination | None = None,
     start: bool = True,
@@ -392,9 +413,10 @@ async def world(
 
     After a story that went well, the files and the log are judged: see `World.assert_sound`.
     """
+    key = ec.generate_private_key(ec.SECP256R1())
     async with (
-        SendGridEmulator(faults=faults, settings=settings) as sendgrid,
-        SegmentEmulator(faults=faults) as segment,
+        SendGridEmulator(private_key=key, faults=faults, settings=settings) as sendgrid,
+        SegmentEmulator(faults=faults, settings=segment_settings) as segment,
     ):
         service = write_config(folder, sendgrid, segment, **changes)
         sendgrid.webhook_url = f"{service.url}/sendgrid"
@@ -402,7 +424,7 @@ async def world(
         async with SegmentWebhookSender(
             f"{service.url}/segment", destination, faults=faults, pace=pace
         ) as sender:
-            place = World(service, sendgrid, segment, sender)
+            place = World(service, sendgrid, segment, sender, Signer(key))
             try:
                 if start:
                     await service.start()

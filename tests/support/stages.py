@@ -1,4 +1,4 @@
-"""Stages without a world around them: a clock that is moved by hand, APIs that answer from a list."""
+"""What stages need of the world: a clock moved by hand, a log in memory, APIs that answer."""
 
 from __future__ import annotations
 
@@ -110,6 +110,10 @@ class FakeLog:
         return self.requests[seq - 1] if 0 < seq <= len(self.requests) else None
 
 
+async def at_once(_: float) -> None:
+    """Sleep no time at all."""
+
+
 HEAD = """
 [segment]
 write_key = "${WRITE_KEY}"
@@ -141,15 +145,15 @@ def plans_of(extra: str = "", head: str = HEAD) -> Plans:
         return load(path, environ={"WRITE_KEY": "wk", "API_KEY": "SG.key"}).plans
 
 
-def track(name: str, user: str | None = "u1", **changes: Any) -> dict[str, Any]:
+def track(name: str, user: str | None = "u1", **changes: object) -> dict[str, Any]:
     """A track event; its id is made of what it says, unless one is given."""
-    event = {"type": "track", "event": name, "userId": user, **changes}
+    event: dict[str, Any] = {"type": "track", "event": name, "userId": user, **changes}
     if user is not None and "context" not in changes:
         event["context"] = {"traits": {"email": f"{user}@x.io"}}
     return _with_id(event)
 
 
-def identify(user: str | None = "u1", **changes: Any) -> dict[str, Any]:
+def identify(user: str | None = "u1", **changes: object) -> dict[str, Any]:
     """An identify event."""
     return _with_id({"type": "identify", "userId": user, **changes})
 
@@ -159,7 +163,7 @@ def _with_id(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def engagement(kind: str, email: str = "u1@x.io", **changes: Any) -> Mapping[str, Any]:
+def engagement(kind: str, email: str = "u1@x.io", **changes: object) -> Mapping[str, Any]:
     """One of SendGrid's events, by default of this moment."""
     event = {"event": kind, "email": email, "timestamp": NOON // 1000, **changes}
     event.setdefault("sg_event_id", json.dumps(event, sort_keys=True)[:100])

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from hashlib import blake2b
+from typing import Any
 
 import orjson
-from aiohttp import StreamReader, web
+from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from homing.core.errors import Unavailable
@@ -34,24 +35,38 @@ class TooLarge(Exception):
 
 
 class PublicServer(web.Server):
-    """Makes connections that may not take for ever over their headers."""
+    """
+    Makes connections that may not take for ever over their headers.
+
+    Args:
+        public: Answers the requests, and says how long their headers may take.
+    """
+
+    def __init__(self, public: Public) -> None:
+        super().__init__(public)
+        self._read_within_s = public.read_within_s
 
     def __call__(self) -> RequestHandler:
         """Open a connection's protocol."""
         return _Connection(
             self,
+            read_within_s=self._read_within_s,
             loop=self._loop,
             access_log=_NO_LOG,
             auto_decompress=False,
             keepalive_timeout=75.0,
-            lingering_time=2.0,
+            lingering_time=self._read_within_s / 5,
         )
 
 
 class _Connection(RequestHandler):
     """One connection: its request line and headers must be complete in time."""
 
-    __slots__ = ("_deadline",)
+    __slots__ = ("_deadline", "_read_within_s")
+
+    def __init__(self, manager: web.Server, *, read_within_s: float, **options: Any) -> None:  # noqa: ANN401  aiohttp's own
+        super().__init__(manager, **options)
+        self._read_within_s = read_within_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -77,7 +92,7 @@ class _Connection(RequestHandler):
         super().connection_lost(exc)
 
     def _expect_headers(self) -> None:
-        self._deadline = self._loop.call_later(READ_TIMEOUT_S, self._too_slow)
+        self._deadline = self._loop.call_later(self._read_within_s, self._too_slow)
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -96,9 +111,14 @@ class Public:
         doors: Take in what is posted.
 
         max_body: Largest body, bytes.
+
+        read_within_s: How long a request's headers may take to come, and its body, each.
     """
 
-    def __init__(self, doors: Doors, *, max_body: int) -> None:
+    def __init__(
+        self, doors: Doors, *, max_body: int, read_within_s: float = READ_TIMEOUT_S
+    ) -> None:
+        self.read_within_s = read_within_s
         self.use(doors, max_body=max_body)
 
     def use(self, doors: Doors, *, max_body: int) -> None:
@@ -130,7 +150,7 @@ class Public:
         if encoding is not None and encoding.strip().lower() not in ("identity", ""):
             return Reply(415, "content encoding")
         try:
-            body = await self._read(request.content, request.content_length, self._max_body)
+            body = await self._read(request, self._max_body)
             return await self._doors.take(kind, name, body, headers=request.headers)
         except TooLarge:
             return Reply(413, "body too large")
@@ -139,7 +159,8 @@ class Public:
         except Unavailable as error:
             return Reply(503, str(error))
 
-    async def _read(self, content: StreamReader, length: int | None, limit: int) -> bytes:
+    async def _read(self, request: web.BaseRequest, limit: int) -> bytes:
+        content, length = request.content, request.content_length
         if length is not None and length > limit:
             raise TooLarge
         if content.is_eof():  # it came whole with the headers, as small ones do
@@ -147,9 +168,12 @@ class Public:
             if len(body) > limit:
                 raise TooLarge
             return body
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            # curl waits a second for this before a large body
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         parts: list[bytes] = []
         size = 0
-        async with asyncio.timeout(READ_TIMEOUT_S):
+        async with asyncio.timeout(self.read_within_s):
             while part := await content.readany():
                 size += len(part)
                 if size > limit:
@@ -164,7 +188,7 @@ class Public:
         Source: action-destinations, ``webhook-audiences/index.ts``.
         """
         try:
-            body = await self._read(request.content, request.content_length, MAX_AUDIENCE_BODY)
+            body = await self._read(request, MAX_AUDIENCE_BODY)
             asked = orjson.loads(body)
         except TooLarge:
             return self._answered("audience", Reply(413, "body too large"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,12 +39,11 @@ class Bench:
     folder: Path
     key: ec.EllipticCurvePrivateKey
     say: Callable[[str], None]
-    made: int = 0
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def install(self, *, sink: int = 9, capture: bool = False) -> Installation:
         """Make a fresh installation."""
-        self.made += 1
-        fresh = Installation(self.folder / str(self.made), self.key, sink, capture)
+        fresh = Installation(self.folder / str(next(self._numbers)), self.key, sink, capture)
         # what the benchmark's own processes need to load its configuration
         os.environ.update(fresh.environ)
         return fresh

@@ -7,7 +7,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -92,14 +92,13 @@ async def measured(
     started = time.monotonic()
     machine = machine_of(folder)
     figures: list[Figure] = []
-    key = ec.generate_private_key(ec.SECP256R1())
-    with tempfile.TemporaryDirectory(prefix="homing-bench-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as temporary:
+        bench = Bench(scale, Path(temporary), ec.generate_private_key(ec.SECP256R1()), say)
         for name, (title, measure) in MEASURES.items():
             if only and name not in only:
                 continue
             say(title)
-            told = partial(_told, say, title)
-            for figure in await measure(Bench(scale, Path(temporary) / name, key, told)):
+            for figure in await measure(replace(bench, say=partial(_told, say, title))):
                 figures.append(figure)
                 on_figure(figure)
     return Report(machine, tuple(figures), time.monotonic() - started)

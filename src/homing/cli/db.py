@@ -37,7 +37,7 @@ INVARIANTS: Final = {
     "every name leads to a person": "SELECT kind, value FROM identity"
     " WHERE person NOT IN (SELECT id FROM person)",
     "every waiting effect has a payload": "SELECT id FROM effect"
-    " WHERE state = 'ready' AND payload IS NULL",
+    " WHERE state = 'ready' AND id NOT IN (SELECT effect FROM effect_data)",
 }
 
 log_option = click.option("--log", is_flag=True, help="The log of raw requests, not the state.")

@@ -195,11 +195,12 @@ class Templates:
             BadInput: It has none.
         """
         versions = found.get("versions")
-        if isinstance(versions, list) and versions:
-            active = [v for v in versions if isinstance(v, dict) and v.get("active")]
-            found = active[0] if active else versions[0]
+        if isinstance(versions, list):
+            known = [version for version in versions if isinstance(version, dict)]
+            active = [version for version in known if version.get("active")]
+            found = next(iter(active or known), {})
         parts = [found.get(key) for key in ("subject", "html_content", "plain_content")]
-        if not isinstance(found, dict) or not any(isinstance(part, str) for part in parts):
+        if not any(isinstance(part, str) for part in parts):
             msg = f"{name}: expected a template version: subject, html_content, plain_content"
             raise BadInput(msg)
         subject, html, text = (part if isinstance(part, str) else None for part in parts)

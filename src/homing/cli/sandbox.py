@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 import tempfile
+from collections.abc import MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from homing.cli.main import json_option
 from homing.core.durations import parse_duration
 from homing.processes import exits
 
 if TYPE_CHECKING:
-    from homing.sandbox.town import Town
+    from homing.cli.feed import Feed
+    from homing.sandbox.run import Wanted
+    from homing.sandbox.town import Ports
 
-SETTLE_S = 30.0
+#: Mailbox, debugger, status and webhooks listen from here on, each if its port is free.
+FIRST_PORT: Final = 8425
 
 
 @click.command("sandbox")
@@ -27,108 +34,118 @@ SETTLE_S = 30.0
     metavar="SPEC",
     help="Trouble, e.g. sendgrid=timeout-after-accept:0.05,429:0.1 or webhook=duplicate:0.2",
 )
-@click.option("--rate", default=2.0, show_default=True, help="Events a second.")
-@click.option("--seed", default=1, show_default=True, help="Of all chance.")
-@click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Keep it there.")
-@click.option("--quiet", "-q", is_flag=True, help="Only the URLs and the summary.")
-def sandbox_command(
+@click.option(
+    "--rate",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Events a second.",
+)
+@click.option("--seed", default=1, show_default=True, help="Of all chance: the shop repeats.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_532),
+    help="First of four ports: mailbox, debugger, status, webhooks; 0 takes any."
+    f"  [default: {FIRST_PORT}, where free]",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A new folder for store and configuration, kept afterwards.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Only the addresses and the summary.")
+@json_option
+def sandbox_command(  # noqa: PLR0913  as many as there are options
     *,
     for_: str | None,
     faults: tuple[str, ...],
     rate: float,
     seed: int,
+    port: int | None,
     store: Path | None,
     quiet: bool,
+    as_json: bool,
 ) -> int:
     """
     Run the whole loop with no account.
 
     A small shop's customers make signed Segment events; the service sends emails to an emulated
     SendGrid; what becomes of them flies home to an emulated Segment. Open the mailbox, read a
-    mail, click its links: that comes home, too.
+    mail, click its links: that comes home, too. Ctrl-C ends it with a summary, as --for does; the
+    exit code is 0 if the books balance.
     """
     import uvloop
 
-    from homing import log as logs
+    from homing.cli.feed import JsonFeed, TextFeed
     from homing.emulators import BadFault, parse_faults
+    from homing.sandbox.run import Wanted
 
     try:
         for_s = None if for_ is None else parse_duration(for_)
         plan = parse_faults(faults, seed)
     except (ValueError, BadFault) as error:
         raise click.UsageError(str(error)) from error
-    logs.set_up(level="error")
+    if store is not None and (store / "homing.db").exists():
+        msg = f"{store} holds a store already: give a new folder, the books start at nothing"
+        raise click.UsageError(msg)
+    _log_quietly()
+    feed = JsonFeed(quiet=quiet) if as_json else TextFeed(quiet=quiet)
     with tempfile.TemporaryDirectory(prefix="homing-sandbox-") as temporary:
         folder = store or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        run = _run(folder, plan, Story(for_s, rate, seed, quiet=quiet))
+        wanted = Wanted(folder, plan, for_s, rate=rate, seed=seed, ports=_ports(port))
+        return uvloop.run(_run(wanted, feed))
+
+
+async def _run(wanted: Wanted, feed: Feed) -> int:
+    from homing.sandbox.run import Stops, run
+
+    stops = Stops()
+    feed.gone = stops.both
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stops.stop)
+    summary = await run(wanted, feed.tell, stops, opened=feed.opened)
+    feed.end(summary)
+    return exits.EX_OK if summary.balances else exits.EX_FAILURE
+
+
+def _ports(first: int | None) -> Ports:
+    from homing.sandbox.town import Ports
+
+    if first == 0:
+        return Ports()
+    wanted = range(first or FIRST_PORT, (first or FIRST_PORT) + 4)
+    free = [port if _is_free(port) else 0 for port in wanted]
+    taken = [port for port, found in zip(wanted, free, strict=True) if not found]
+    if first is not None and taken:
+        msg = f"port {taken[0]} is taken: --port 0 takes any free ones"
+        raise click.UsageError(msg)
+    return Ports(*free)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            return uvloop.run(run)
-        except KeyboardInterrupt:
-            return exits.EX_OK
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
-class Story:
-    """How long, how fast, and how loud."""
+def _log_quietly() -> None:
+    """Errors alone are logged, and not those that the feed tells."""
+    import structlog
 
-    def __init__(self, for_s: float | None, rate: float, seed: int, *, quiet: bool) -> None:
-        self.for_s = for_s
-        self.rate = rate
-        self.seed = seed
-        self.quiet = quiet
+    from homing import log as logs
 
-    def say(self, what: str, who: str, detail: str) -> None:
-        """One line."""
-        if not self.quiet:
-            click.echo(f"{what:<10} {who:<18} {detail}")
+    logs.set_up(level="error")
+    told = (logs.DESTINATION_PAUSED, logs.DESTINATION_RESUMED)
 
+    def leave_out_told(_: object, __: str, line: MutableMapping[str, Any]) -> Any:  # noqa: ANN401
+        if line.get("event") in told:
+            raise structlog.DropEvent
+        return line
 
-async def _run(folder: Path, faults: object, story: Story) -> int:
-    from homing.emulators import Shop
-    from homing.sandbox.telling import tell_home, tell_mail, told_event
-    from homing.sandbox.town import town
-
-    async with town(folder, faults=faults, seed=story.seed) as here:  # type: ignore[arg-type]
-        click.echo(f"mailbox   {here.sendgrid.url}/mailbox     (emulated SendGrid)")
-        click.echo(f"debugger  {here.segment.url}/debugger    (emulated Segment)")
-        click.echo(f"status    {here.admin_url}/             (Homing)")
-        tellers = [
-            asyncio.create_task(tell_mail(here, story.say)),
-            asyncio.create_task(tell_home(here, story.say)),
-        ]
-
-        def take(event: dict[str, object]) -> None:
-            told_event(story.say, event)
-            here.sender.send(event)
-
-        shop = Shop(story.seed, rate=story.rate)
-        await shop.run(take, for_s=story.for_s)
-        code = await _end(here)
-        for teller in tellers:
-            teller.cancel()
-        return code
-
-
-async def _end(here: Town) -> int:
-    """Wait until all is quiet, and hold the books against what the vendors saw."""
-    from homing.sandbox.balance import imbalances
-    from homing.sandbox.telling import quiet
-
-    is_quiet = await quiet(here, timeout_s=SETTLE_S)
-    books = await here.service.books()
-    events, sends = books.events, books.sends
-    click.echo(
-        f"\n{events['received']} events taken in ({events['duplicates']} duplicates left out), "
-        f"{sends['accepted']} emails accepted, {sends['skipped']} skipped, "
-        f"{books.unknown['total']} outcomes once unknown, "
-        f"{books.effects['segment']['done']} calls written home"
-    )
-    wrong = imbalances(here, books)
-    if not is_quiet:
-        wrong.append(f"something is still under way after {SETTLE_S:g} s")
-    for problem in wrong:
-        click.echo(f"does not balance: {problem}", err=True)
-    if wrong:
-        return exits.EX_FAILURE
-    click.echo("the books balance")
-    return exits.EX_OK
+    structlog.configure(processors=[leave_out_told, *structlog.get_config()["processors"]])

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import click
-import orjson
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,7 +96,9 @@ def text(value: object) -> str:
 
 def _compact(value: object) -> str:
     if isinstance(value, Mapping | list | tuple):
-        return orjson.dumps(value, default=str).decode()
+        from homing.core.wire import json_bytes
+
+        return json_bytes(value).decode()
     return str(value)
 
 

@@ -140,18 +140,25 @@ def why_person(asker: Asker, person: Person) -> dict[str, Any]:
 
     shown = about(asker.tx, person, limit=20)
     events, sends = shown.pop("events"), shown.pop("sends")
+    address = _address(asker, person)
     may_get = [
-        {"email": name, "to": person.email, "refused": _refused(asker, name, person)}
+        {"email": name, "to": address, "refused": _refused(asker, name, address)}
         for name in asker.plans.emails
     ]
     return {"asked": "person", **shown, "may_get": may_get, "events": events, "sends": sends}
 
 
-def _refused(asker: Asker, email: str, person: Person) -> str | None:
+def _address(asker: Asker, person: Person) -> str | None:
+    from homing.cli.finding import addresses_of
+
+    return next(iter(addresses_of(asker.tx, person)), None)
+
+
+def _refused(asker: Asker, email: str, address: str | None) -> str | None:
     from homing.adapters.clock import SystemClock
     from homing.cli.deciding import refusal_now
 
-    return refusal_now(asker, email, person.email, now_ms=SystemClock().now_ms())
+    return refusal_now(asker, email, address, now_ms=SystemClock().now_ms())
 
 
 def why_not(asker: Asker, email: str, who: str) -> dict[str, Any]:
@@ -161,13 +168,13 @@ def why_not(asker: Asker, email: str, who: str) -> dict[str, Any]:
 
     email_named(asker.plans, email)
     person = person_named(asker.tx, who)
-    routes = routes_of(asker.plans, email)
+    routes, address = routes_of(asker.plans, email), _address(asker, person)
     return {
         "asked": "not",
         "email": email,
         "person": person.label,
-        "to": person.email,
-        "refused": _refused(asker, email, person),
+        "to": address,
+        "refused": _refused(asker, email, address),
         "routes": [
             {
                 "rule": route.name,

@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 MAX_DEPTH: Final = 64
+MEASURED_DEPTH: Final = 200_000  # megabytes of opening brackets would cost seconds, to no end
 
 _SPACE: Final = re.compile(rb"[ \t\r\n]*+")
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
@@ -44,7 +45,7 @@ def nested_end(text: bytes, start: int, limit: int | None = None) -> int | None:
 
 
 def deep_end(text: bytes, start: int) -> int | None:
-    """Like `nested_end`, for any depth; ten times slower."""
+    """Like `nested_end`, to a depth of `MEASURED_DEPTH`; ten times slower."""
     depth = 0
     for token in _TOKEN.finditer(text, start):
         first = text[token.start()]
@@ -55,6 +56,8 @@ def deep_end(text: bytes, start: int) -> int | None:
         depth += 1 if first in b"[{" else -1
         if depth <= 0:
             return token.end()
+        if depth > MEASURED_DEPTH:
+            break
     return None
 
 
@@ -62,8 +65,8 @@ def value_end(text: bytes, start: int) -> int:
     """
     End of the value of any kind that begins at *start*.
 
-    The end of *text* for an object or array that never closes; *start* for a string that does not,
-    and where no value begins.
+    The end of *text* for an object or array that never closes, or not within `MEASURED_DEPTH`;
+    *start* for a string that does not, and where no value begins.
     """
     if text[start : start + 1] not in (b"{", b"["):
         found = _PLAIN.match(text, start)

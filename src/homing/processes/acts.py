@@ -73,7 +73,7 @@ class Acts(StoreActs):
             ConfigError, HomingError: What is wrong with it.
         """
         try:
-            loaded = self._servable()
+            loaded = self.servable()
             redact.use(loaded.secret_values(self._environ))
             self._worker.assembly.use(loaded, self._environ)
         except HomingError as error:
@@ -83,7 +83,13 @@ class Acts(StoreActs):
         self.last_reload_ok = True
         log.info(CONFIG_RELOADED, version=loaded.plans.version)
 
-    def _servable(self) -> Loaded:
+    def servable(self) -> Loaded:
+        """
+        Load the configuration as the file is now; nothing changes.
+
+        Raises:
+            ConfigError: It cannot be served.
+        """
         loaded = load(self._config, environ=self._environ)
         problems = loaded.refusals(self._environ)
         if problems:
@@ -92,7 +98,7 @@ class Acts(StoreActs):
 
     async def reload_asked(self, _: Mapping[str, Any]) -> object:
         """Check the new configuration here, then have both processes reload it."""
-        loaded = self._servable()
+        loaded = self.servable()
         if not self._parent.ask_reload():
             self.reload_here()
         return {"version": loaded.plans.version}

@@ -83,8 +83,8 @@ class _Reading:
         yield _gauge("homing_destination_paused", "What is paused.", paused, "destination")
         stages = self._worker.assembly.stages
         open_ = {
-            ("mail",): int(stages.deliver.breaker.state != "closed"),
-            ("segment",): int(stages.write_back.breaker.state != "closed"),
+            (stage.circuit.dest.value,): int(stage.circuit.is_down)
+            for stage in (stages.deliver, stages.suppress, stages.write_back)
         }
         yield _gauge("homing_breaker_open", "Whether calls are held back.", open_, "destination")
         yield _gauge("homing_sends_in_flight", "Sends under way.",

@@ -25,6 +25,7 @@ from homing.adapters.systemd import is_journal
 from homing.config import ConfigError, Loaded, MissingSecret, load
 from homing.core.errors import HomingError
 from homing.core.splitting import blanked
+from homing.core.verify import UnusableKey
 from homing.log import log
 from homing.processes.channel import Channel
 from homing.processes.children import Parent
@@ -104,12 +105,7 @@ class Receiver:
     async def tell(self) -> None:
         """Every half second: that we are up, and what was answered since."""
         while True:
-            counts = self._doors.counts
-            news = [
-                (*key, n - self._told[key]) for key, n in counts.items() if n != self._told[key]
-            ]
-            self._told = counts.copy()
-            self._channel.send(msgspec.json.encode(News(self._log.head, news[:200])))
+            self._tell_counts()
             self._parent.tick()
             await asyncio.sleep(TICK_S)
 
@@ -211,7 +207,7 @@ def main() -> int:
     config = Path(sys.argv[sys.argv.index("--config") + 1])
     try:
         return run_loop(run(config, os.environ, parent))
-    except (ConfigError, MissingSecret) as error:
+    except (ConfigError, MissingSecret, UnusableKey) as error:
         log.critical(logs.CONFIG_REFUSED, process="receiver", error=str(error))
         return EX_CONFIG
     except StoreCorrupt as error:

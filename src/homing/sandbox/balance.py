@@ -4,43 +4,98 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from homing.core.ledger import SendState
+from homing.sandbox.evidence import GRACE_MS, held_up
 
 if TYPE_CHECKING:
-    from homing.processes.books import Books
-    from homing.sandbox.town import Town
+    from homing.sandbox.evidence import Evidence, Sent
 
 
-def imbalances(town: Town, books: Books) -> list[str]:
+def imbalances(evidence: Evidence) -> list[str]:
     """Everything that does not add up, in words; empty when the books balance."""
-    return [*_of_events(books), *_of_mails(town, books), *_of_home(town, books)]
+    return [problem for rule in RULES for problem in rule(evidence)]
 
 
-def _of_events(books: Books) -> Iterator[str]:
-    events = dict(books.events)
-    received, _ = events.pop("received"), events.pop("duplicates")
+def of_events(evidence: Evidence) -> Iterator[str]:
+    """Promises P1 and P5: every event answered 2xx is in the books, in one state."""
+    events = dict(evidence.books.events)
+    received, duplicates = events.pop("received"), events.pop("duplicates")
     if received != sum(events.values()):
         yield f"{received} events were received, {sum(events.values())} are accounted for"
-    if books.requests["pending"]:
-        yield f"{books.requests['pending']} requests were not evaluated"
+    if evidence.books.requests["pending"]:
+        if evidence.is_settled:
+            yield f"{evidence.books.requests['pending']} requests were not evaluated"
+    elif received + duplicates < evidence.taken:
+        yield f"{evidence.taken} events were answered 2xx, {received + duplicates} are in the books"
 
 
-def _of_mails(town: Town, books: Books) -> Iterator[str]:
-    mails = Counter(mail.custom_args.get("homing_send", "") for mail in town.sendgrid.accepted)
-    twice = sum(n - 1 for n in mails.values())
-    if twice > books.unknown["resent"]:
-        yield f"{twice} emails went out twice, {books.unknown['resent']} were resent on purpose"
-    taken = town.sendgrid.accepted.total
-    known = books.sends["accepted"] + books.sends["unknown"] + books.sends["parked"] + twice
-    if taken > known:
-        yield f"SendGrid took {taken} emails, the ledger knows of {known}"
-    if books.sends["accepted"] > taken:
-        yield f"the ledger says {books.sends['accepted']} were accepted, SendGrid took {taken}"
+def of_sends(evidence: Evidence) -> Iterator[str]:
+    """Promise P6: each email the ledger calls taken was; a second copy has its unknown outcome."""
+    known = {sent.key for sent in evidence.sends}
+    for key in evidence.copies.keys() - known:
+        yield f"SendGrid took an email of send {key or '(none)'}, which the ledger does not know"
+    for sent in evidence.sends:
+        copies = evidence.copies.get(sent.key, 0)
+        most = sent.unknowns + (sent.state in _MAY_BE_TAKEN)
+        if copies > most:
+            yield (
+                f"send {sent.key} ({sent.rule} to {sent.user}) is {sent.state} with"
+                f" {sent.unknowns} unknown outcomes, SendGrid took {copies} copies"
+            )
+        if sent.state is SendState.ACCEPTED and not copies:
+            yield f"send {sent.key} is accepted, SendGrid has no such email"
 
 
-def _of_home(town: Town, books: Books) -> Iterator[str]:
-    done = books.effects["segment"]["done"]
-    if town.segment.received.total != done:
-        yield f"{done} calls were written home, Segment has {town.segment.received.total}"
-    if town.segment.discarded.total:
-        yield f"Segment discarded {town.segment.discarded.total} calls"
+def of_what_was_asked(evidence: Evidence) -> Iterator[str]:
+    """Promise P2: one send for each event that asks for one, whatever was posted twice."""
+    sends = Counter((sent.user, sent.rule) for sent in evidence.sends)
+    for (user, rule), asked in evidence.asked.items():
+        made = sends[user, rule]
+        if made > asked:
+            yield f"{rule} to {user}: {asked} events ask for it, {made} sends were reserved"
+        elif made < asked and evidence.all_arrived and not evidence.books.requests["pending"]:
+            yield f"{rule} to {user}: {asked} events ask for it, only {made} sends were reserved"
+    unknowns: Counter[tuple[str, str]] = Counter()
+    for sent in evidence.sends:
+        unknowns[sent.user, sent.rule] += sent.unknowns
+    for (user, rule), mails in evidence.mails.items():
+        most = evidence.asked.get((user, rule), 0) + unknowns[user, rule]
+        if mails > most:
+            yield f"{rule} to {user}: {most} emails at most were due, SendGrid took {mails}"
+
+
+def of_home(evidence: Evidence) -> Iterator[str]:
+    """What was written home is there, once; nothing was thrown away."""
+    effects = evidence.books.effects["segment"]
+    done, ready = effects["done"], effects["ready"]
+    if not done <= evidence.home <= done + ready:
+        yield f"{done} calls were written home ({ready} wait), Segment has {evidence.home}"
+    if evidence.discarded:
+        yield f"Segment discarded {evidence.discarded} calls"
+
+
+def of_the_unfinished(evidence: Evidence) -> Iterator[str]:
+    """What is not done has a reason, once there was time for it."""
+    if not evidence.is_settled:
+        return
+    pauses = evidence.books.pauses
+    held = held_up(evidence.sends, pauses, at_ms=evidence.at_ms - GRACE_MS)
+    stuck = Counter(sent.state for sent in evidence.sends if sent.is_open and sent.key not in held)
+    for state, n in stuck.items():
+        yield f"{n} sends are still {state.value}, and nothing keeps them"
+    for dest, late in evidence.late_calls.items():
+        if late and dest not in pauses:
+            yield f"{late} calls to {dest} still wait, and nothing keeps them"
+
+
+#: A send in one of these may have been taken by its last attempt, which has no outcome yet.
+_MAY_BE_TAKEN: Final = frozenset({SendState.ACCEPTED, SendState.IN_FLIGHT})
+
+RULES: Final = (of_events, of_sends, of_what_was_asked, of_home, of_the_unfinished)
+
+
+def waiting(evidence: Evidence) -> list[Sent]:
+    """The sends that have not left yet, or of which nobody knows."""
+    return [sent for sent in evidence.sends if sent.is_open]

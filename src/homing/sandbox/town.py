@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from homing.config import load
 from homing.emulators import (
     Destination,
     Engagement,
+    Pace,
     SegmentEmulator,
     SegmentWebhookSender,
     SenderPace,
@@ -22,12 +23,31 @@ from homing.emulators import (
 )
 from homing.processes.listeners import listen, written
 from homing.processes.single import Single
+from homing.sandbox.asking import Asked
 from homing.sandbox.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from homing.emulators import Faults
+    from homing.ports import Tx
 
-PEOPLE = Engagement(opens=0.6, machine_opens=0.1, clicks=0.3, unsubscribes=0.03, spam_reports=0.01)
+T = TypeVar("T")
+
+PEOPLE: Final = Engagement(
+    opens=0.6, machine_opens=0.1, clicks=0.3, unsubscribes=0.03, spam_reports=0.01
+)
+#: Slow enough that a reader can follow, and that two opens are not the same second's.
+PACE: Final = Pace(delivered_after_s=0.2, engaged_after_s=0.6)
+GROUP: Final = {12345: "newsletter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where things listen on 127.0.0.1; 0 takes any free port."""
+
+    mailbox: int = 0
+    debugger: int = 0
+    status: int = 0
+    webhooks: int = 0
 
 
 @dataclass(slots=True)
@@ -38,12 +58,43 @@ class Town:
     sendgrid: SendGridEmulator
     segment: SegmentEmulator
     sender: SegmentWebhookSender
+    faults: Faults
     public_url: str
     admin_url: str
+    config: Path
+    asked: Asked = field(default_factory=Asked)
+
+    def send(self, event: Mapping[str, Any]) -> frozenset[str]:
+        """
+        Let an event of the shop's happen: Segment knows of it, and posts it.
+
+        Returns:
+            The faults that befall it on its way.
+        """
+        self.segment.record(event)
+        befell = self.sender.send(event)
+        self.asked.take(event, befell)
+        return befell
+
+    async def look(self, fn: Callable[[Tx], T]) -> T:
+        """Ask the service's store."""
+        return await self.service.worker.assembly.store.write(fn)
+
+    def now_ms(self) -> int:
+        """The service's clock."""
+        return self.service.worker.assembly.stages.sweep.clock.now_ms()
+
+    def end_faults(self) -> None:
+        """Let all go well from now on, and cut the connections that hang."""
+        self.sendgrid.end_faults()
+        self.segment.end_faults()
+        self.sender.webhook_faults.enabled = False
 
 
 @asynccontextmanager
-async def town(folder: Path, *, faults: Faults, seed: int) -> AsyncIterator[Town]:
+async def town(
+    folder: Path, *, faults: Faults, seed: int = 1, ports: Ports | None = None
+) -> AsyncIterator[Town]:
     """
     Start everything; stop it in the order of the path.
 
@@ -53,30 +104,26 @@ async def town(folder: Path, *, faults: Faults, seed: int) -> AsyncIterator[Town
         faults: What befalls the vendors and the webhooks.
 
         seed: Of what recipients do.
+
+    Raises:
+        OSError, HomingError: A port cannot be had, or the store.
     """
+    ports = ports or Ports()
     settings = SendGridSettings(
-        groups={12345: "newsletter"},
-        engagement=replace(PEOPLE, seed=seed),
-        any_template=False,
+        groups=GROUP, engagement=replace(PEOPLE, seed=seed), pace=PACE, any_template=False
     )
     async with (
-        SendGridEmulator(faults=faults, settings=settings) as sendgrid,
-        SegmentEmulator(faults=faults) as segment,
+        SendGridEmulator(ports.mailbox, faults=faults, settings=settings) as sendgrid,
+        SegmentEmulator(ports.debugger, faults=faults) as segment,
     ):
         for template in TEMPLATES:
             sendgrid.add_template(
                 template.id, subject=template.subject, html=template.html, name=template.name
             )
-        public, admin = listen("127.0.0.1:0"), listen("127.0.0.1:0")
+        destination = Destination(secret=secrets.token_hex(16), token=secrets.token_hex(16))
+        public = listen(f"127.0.0.1:{ports.webhooks}")
+        admin = listen(f"127.0.0.1:{ports.status}")
         public_url, admin_url = f"http://{written(public)}", f"http://{written(admin)}"
-        secret, token = secrets.token_hex(16), secrets.token_hex(16)
-        environ = {
-            "SEGMENT_WRITE_KEY": segment.write_key,
-            "SEGMENT_SHARED_SECRET": secret,
-            "SEGMENT_WEBHOOK_TOKEN": token,
-            "SENDGRID_API_KEY": sendgrid.api_key,
-            "SENDGRID_WEBHOOK_KEY": sendgrid.public_key,
-        }
         config = _configured(
             folder,
             public=str(public.getsockname()[1]),
@@ -84,18 +131,38 @@ async def town(folder: Path, *, faults: Faults, seed: int) -> AsyncIterator[Town
             segment=segment.url,
             sendgrid=sendgrid.url,
         )
+        environ = _secrets_of(sendgrid, segment, destination)
         service = Single(load(config, environ=environ), environ, config)
         await service.start(public, admin)
         sendgrid.webhook_url = f"{public_url}/sendgrid"
-        destination = Destination(secret=secret, token=token)
-        pace = SenderPace(batch_size=10)
+        _introduce(sendgrid, segment, admin_url)
         async with SegmentWebhookSender(
-            f"{public_url}/segment", destination, faults=faults, pace=pace
+            f"{public_url}/segment", destination, faults=faults, pace=SenderPace(batch_size=10)
         ) as sender:
+            here = Town(service, sendgrid, segment, sender, faults, public_url, admin_url, config)
             try:
-                yield Town(service, sendgrid, segment, sender, public_url, admin_url)
+                yield here
             finally:
+                here.end_faults()
                 await service.stop()
+
+
+def _secrets_of(
+    sendgrid: SendGridEmulator, segment: SegmentEmulator, destination: Destination
+) -> dict[str, str]:
+    return {
+        "SEGMENT_WRITE_KEY": segment.write_key,
+        "SEGMENT_SHARED_SECRET": destination.secret or "",
+        "SEGMENT_WEBHOOK_TOKEN": destination.token or "",
+        "SENDGRID_API_KEY": sendgrid.api_key,
+        "SENDGRID_WEBHOOK_KEY": sendgrid.public_key,
+    }
+
+
+def _introduce(sendgrid: SendGridEmulator, segment: SegmentEmulator, admin_url: str) -> None:
+    status = ("Homing status", f"{admin_url}/")
+    sendgrid.neighbours[:] = [("Segment debugger", f"{segment.url}/debugger"), status]
+    segment.neighbours[:] = [("SendGrid mailbox", f"{sendgrid.url}/mailbox"), status]
 
 
 def _configured(folder: Path, **fields: str) -> Path:

@@ -38,8 +38,8 @@ def find_send(tx: Tx, key: str) -> SendRow:
         NotThere: There is none.
     """
     named = send_number(key)
-    number = named[0] if named is not None else int(key) if key.isdigit() else 0
-    row = tx.sends.get(number)
+    number = named[0] if named is not None else _number(key)
+    row = None if number is None else tx.sends.get(number)
     if row is None or (named is not None and row.tag != named[1]):
         msg = f"no send {key}"
         raise NotThere(msg)
@@ -48,9 +48,12 @@ def find_send(tx: Tx, key: str) -> SendRow:
 
 def event_number(key: str) -> int | None:
     """The number of an event as it is shown, "e12"; None of any other text."""
-    number = key[1:]
-    shown = key[:1] == "e" and number.isascii() and number.isdigit() and len(number) < 19
-    return int(number) if shown else None
+    return _number(key[1:]) if key[:1] == "e" else None
+
+
+def _number(text: str) -> int | None:
+    """A number that a row can have; None of any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
@@ -84,12 +87,14 @@ def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
 
 def retry_send(tx: Tx, key: str, *, plans: Plans, now_ms: int) -> str:
     """
-    Send again what was rejected, expired or given up.
+    Send again what was rejected, expired or given up; of an unknown one, see `resolve`.
 
     Raises:
         NotThere, NotPossible: See there.
     """
     row = find_send(tx, key)
+    if row.state in (SendState.UNKNOWN, SendState.PARKED):
+        return resolve(tx, key, "resend", plans=plans, now_ms=now_ms)
     if SendSignal.RESEND not in ledger.TRANSITIONS[SendState(row.state)]:
         msg = f"send {row.key} is {row.state}: it cannot be sent again"
         raise NotPossible(msg)
@@ -165,13 +170,13 @@ def of_dead(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
     Raises:
         NotThere, NotPossible: See there.
     """
-    if key[:1] in ("x", "e") and key[1:].isdigit():
-        number = int(key[1:])
-        if key[0] == "e":
-            return drop_event(tx, number)
-        if word == "retry":
-            return retry_effect(tx, number, now_ms=now_ms)
-        return drop_effect(tx, number)
+    number = _number(key[1:])
+    if key[:1] == "e" and number is not None:
+        return drop_event(tx, number)
+    if key[:1] == "x" and number is not None:
+        return (
+            retry_effect(tx, number, now_ms=now_ms) if word == "retry" else drop_effect(tx, number)
+        )
     if word == "retry":
         return retry_send(tx, key, plans=plans, now_ms=now_ms)
     msg = f"send {key}: unknown and parked sends are given up by `homing resolve --as drop`"
@@ -204,10 +209,13 @@ def resume(tx: Tx, name: str, *, now_ms: int) -> int:
     tx.books.resume(name)
     tx.books.clear_alert("paused", name)
     log.info(DESTINATION_RESUMED, destination=name)
-    return _put_back(tx, name.removeprefix("email/"), now_ms) if name.startswith("email/") else 0
+    if not name.startswith("email/"):
+        return 0
+    return put_back(tx, name.removeprefix("email/"), now_ms=now_ms)
 
 
-def _put_back(tx: Tx, email: str, now_ms: int) -> int:
+def put_back(tx: Tx, email: str, *, now_ms: int) -> int:
+    """Let sends of an email that had stepped aside be due in their lanes; how many there were."""
     rows = tx.sends.aside(email, limit=100_000)
     for row in rows:
         row.due_at = now_ms

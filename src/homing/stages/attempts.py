@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import tenacity
 
@@ -12,15 +14,23 @@ TRIES = 3
 FIRST_WAIT_S = 0.2
 LAST_WAIT_S = 2.0
 
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-async def settled(attempt: Callable[[], Awaitable[Outcome]]) -> Outcome:
+
+async def settled(
+    attempt: Callable[[], Awaitable[Outcome]], *, sleep: Sleep = asyncio.sleep
+) -> Outcome:
     """
     Try up to three times while the answer says that another moment may do.
 
     A wait that the server asks for, and what a person has to mend, are returned at once: they
     belong to the schedule that survives a restart.
+
+    Args:
+        sleep: Waits so many seconds between the attempts.
     """
     retrying = tenacity.AsyncRetrying(
+        sleep=sleep,
         stop=tenacity.stop_after_attempt(TRIES),
         wait=tenacity.wait_random_exponential(multiplier=FIRST_WAIT_S, max=LAST_WAIT_S),
         retry=tenacity.retry_if_result(_may_pass),

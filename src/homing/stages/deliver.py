@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-from homing.core import breaker as breakers
 from homing.core import gate, ledger, mail
 from homing.core.backoff import next_delay_s
 from homing.core.digests import message_trace
-from homing.core.effects import ClaimedSend, SendRow
-from homing.core.errors import HomingError, Unavailable
+from homing.core.effects import ClaimedSend, Dest, SendRow
+from homing.core.errors import HomingError
 from homing.core.ledger import SendSignal, SendState
 from homing.core.outcomes import (
     Delivered,
@@ -31,25 +30,24 @@ from homing.core.outcomes import (
 )
 from homing.core.plans import Plans
 from homing.log import (
-    BREAKER_TURNED,
-    DESTINATION_PAUSED,
-    DESTINATION_RESUMED,
     SEND_ACCEPTED,
     SEND_POSTPONED,
     SEND_REJECTED,
     log,
 )
-from homing.ports import Attempt, Pause
-from homing.stages import compose, crash, moves
+from homing.ports import Attempt
+from homing.stages import act, compose, crash, moves
+from homing.stages.circuit import OURS, Circuit, StageBroken, got_through, pause
 
 if TYPE_CHECKING:
     from homing.core.outcomes import Answer
-    from homing.ports import Api, Clock, Renderer, Store, Tx
+    from homing.ports import Api, Clock, Pause, Renderer, Store, Tx
     from homing.stages.health import Health
     from homing.stages.rate import Rate
 
 MAIL_PATH = "/v3/mail/send"
-PROBE_PAUSED_MS = 300_000
+OF_EMAIL = "email/"
+FIRST_PROBE_MS, LAST_PROBE_MS = 1_000, 30_000
 FOREVER = 1 << 62
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
 PATIENCE_S = 5.0
@@ -70,16 +68,21 @@ class Post:
         return cls(plans, {name: mail.letterhead_of(e) for name, e in plans.emails.items()})
 
 
-class StageBroken(Unavailable):
-    """This process cannot go on; the next start resumes from the store."""
-
-
 @dataclass(slots=True)
 class _Back:
-    """What an attempt came to."""
+    """What an attempt came to, and when it had left."""
 
     claimed: ClaimedSend
     outcome: Outcome
+    left_at: int
+
+
+@dataclass(slots=True)
+class _Probing:
+    """When a paused email is tried again, and how long after that."""
+
+    due_at: int
+    delay_ms: int = FIRST_PROBE_MS
 
 
 @dataclass(slots=True)
@@ -106,7 +109,7 @@ class Deliverer:
     caught_up: Callable[[], Awaitable[None]]
     connections: int
     capture: bool = False
-    breaker: breakers.Breaker = field(default_factory=breakers.Breaker)
+    circuit: Circuit = field(init=False)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     next_due_ms: int | None = None
@@ -115,10 +118,11 @@ class Deliverer:
     _launching: asyncio.Task[int] | None = None
     _landed: list[_Back] = field(default_factory=list)
     _recording: asyncio.Task[None] | None = None
-    _paused: bool = False
-    _probe_paused_at: int = 0
-    _probe: int | None = None  # the one send let through while paused
+    _probes: dict[str, _Probing] = field(default_factory=dict)  # of emails that are paused
     _broken: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.circuit = Circuit(Dest.MAIL, self.clock)
 
     async def deliver_batch(self) -> int:
         """
@@ -179,47 +183,47 @@ class Deliverer:
 
     def _allowed(self) -> tuple[int, int]:
         """How many may start now, and up to which due time a head is looked for."""
-        now = self.clock.now_ms()
-        monotonic = int(self.clock.monotonic_s() * 1000)
-        before = self.breaker.state
-        self.breaker = breakers.after(self.breaker, breakers.Signal.TICKED, now_ms=monotonic)
-        room = breakers.allowance(self.breaker, in_flight=len(self.flying), most=self.connections)
-        room = min(room, self.rate.available())
-        probing = self.breaker.state is breakers.BreakerState.HALF_OPEN
-        if self._paused and not self._probe_is_due(now):
-            return 0, now
-        if self._paused:
-            room = min(room, 1)
-        if before is not self.breaker.state:
-            log.info(BREAKER_TURNED, destination="mail", state=self.breaker.state)
+        room = self.circuit.allowance(in_flight=len(self.flying), most=self.connections)
         # a probe asks the API, not the send: any head will do, due or not
-        return room, FOREVER if probing or self._paused else now
-
-    def _probe_is_due(self, now: int) -> bool:
-        return not self.flying and now - self._probe_paused_at >= PROBE_PAUSED_MS
+        until = FOREVER if self.circuit.is_probing else self.clock.now_ms()
+        return min(room, self.rate.available()), until
 
     def _claim(self, tx: Tx, limit: int, *, until: int) -> list[ClaimedSend]:
         """Ask the gate once more of every head, and write the intents."""
-        now = self.clock.now_ms()
-        claimed: list[ClaimedSend] = []
-        pauses = tx.books.pauses()
-        held_by_person = "mail" in pauses and pauses["mail"].by != "homing"
-        self._paused = "mail" in pauses
-        if held_by_person:
-            self._probe_paused_at = now
+        self.next_due_ms = None
+        in_flight = len(self.flying)
+        limit = self.circuit.granted(tx, limit, in_flight=in_flight, is_waited=_has_heads)
+        if limit <= 0:
             return []
-        for row in tx.sends.claimable(now=until, limit=limit):
-            one = self._intended(tx, row, now=now, pauses=pauses)
+        now = self.clock.now_ms()
+        pauses = tx.books.pauses()
+        rows = self._probes_of(tx, pauses, now=now)[:limit]
+        probes = {row.id for row in rows}
+        rows += tx.sends.claimable(now=until, limit=limit - len(rows)) if limit > len(rows) else []
+        claimed: list[ClaimedSend] = []
+        for row in rows:
+            one = self._intended(tx, row, now=now, pauses={} if row.id in probes else pauses)
             if one is not None:
                 claimed.append(one)
-        self._probe = None
-        if self._paused and claimed:
-            self._probe, self._probe_paused_at = claimed[0].row.id, now
         if claimed:
             crash.reached(crash.BEFORE_INTENT)
         self.rate.take(len(claimed))
         self.next_due_ms = tx.sends.next_due()
         return claimed
+
+    def _probes_of(self, tx: Tx, pauses: Mapping[str, Pause], *, now: int) -> list[SendRow]:
+        """One of what stepped aside for each email that we paused, now and then."""
+        rows: list[SendRow] = []
+        for name, standing in pauses.items():
+            email = name.removeprefix(OF_EMAIL)
+            if email == name or standing.by != OURS:
+                continue
+            probing = self._probes.setdefault(name, _Probing(now))
+            if now >= probing.due_at:
+                rows += tx.sends.aside(email, limit=1)
+                probing.delay_ms = min(2 * probing.delay_ms, LAST_PROBE_MS)
+                probing.due_at = now + probing.delay_ms
+        return rows
 
     def _intended(
         self, tx: Tx, row: SendRow, *, now: int, pauses: Mapping[str, Pause]
@@ -234,7 +238,7 @@ class Deliverer:
         if refusal is not None:
             moves.refuse(tx, row, refusal)
             return None
-        if f"email/{row.email}" in pauses:
+        if OF_EMAIL + row.email in pauses:
             # its lane is free meanwhile; `resume` puts it back
             row.lane, row.head = None, 0
             row.reason = f"paused: email {row.email}"
@@ -250,13 +254,13 @@ class Deliverer:
             body = await self._composed(claimed, post)
         except Exception as error:  # noqa: BLE001  nothing left, and this send alone is at fault
             outcome: Outcome = Rejected(_told(error))
-            if claimed.row.id == self._probe:  # it has asked the API nothing
-                self._probe, self._probe_paused_at = None, 0
+            left_at = 0  # it has asked the API nothing
         else:
+            left_at = self.clock.now_ms()
             outcome = await self._posted(claimed.row, body)
+            self.circuit.heed(outcome)
         crash.reached(crash.AFTER_ACCEPT)
-        self._count(outcome)
-        self._landed.append(_Back(claimed, outcome))
+        self._landed.append(_Back(claimed, outcome, left_at))
         if self._recording is None:
             self._recording = asyncio.create_task(self._record(), name="record outcomes")
 
@@ -281,16 +285,6 @@ class Deliverer:
             self._broken = task.exception()
             self.wake.set()
 
-    def _count(self, outcome: Outcome) -> None:
-        signal = breakers.signal_of(outcome)
-        if signal is None:
-            return
-        before = self.breaker.state
-        monotonic = int(self.clock.monotonic_s() * 1000)
-        self.breaker = breakers.after(self.breaker, signal, now_ms=monotonic)
-        if before is not self.breaker.state:
-            log.info(BREAKER_TURNED, destination="mail", state=self.breaker.state)
-
     async def _record(self) -> None:
         """Record what has landed, until nothing has; what lands meanwhile shares a commit."""
         try:
@@ -308,12 +302,21 @@ class Deliverer:
 
     def _settle(self, tx: Tx, landed: list[_Back]) -> None:
         now = self.clock.now_ms()
+        paused = bool(tx.books.pauses())
         for back in landed:
+            if paused and isinstance(back.outcome, Delivered | Rejected):
+                self._end_pauses(tx, back, now=now)
             self._settle_one(tx, back.claimed.row, back.outcome, now=now)
 
+    def _end_pauses(self, tx: Tx, back: _Back, *, now: int) -> None:
+        """It got through: whatever was wrong with the key, the account or the sender is mended."""
+        got_through(tx, Dest.MAIL, left_at_ms=back.left_at)
+        email = back.claimed.row.email
+        if got_through(tx, OF_EMAIL + email, left_at_ms=back.left_at):
+            self._probes.pop(OF_EMAIL + email, None)
+            act.put_back(tx, email, now_ms=now)
+
     def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
-        if flown.id == self._probe and isinstance(outcome, Delivered | Rejected):
-            self._end_pause(tx)
         if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now=now):
             return
         row = tx.sends.get(flown.id)
@@ -336,17 +339,6 @@ class Deliverer:
             case _:
                 assert_never(outcome)
 
-    def _end_pause(self, tx: Tx) -> None:
-        """A probe got through: whatever was wrong with the key or the account is mended."""
-        self._probe = None
-        pause = tx.books.pauses().get("mail")
-        if pause is None or pause.by != "homing":
-            return  # a person has paused it meanwhile, or ended it
-        self._paused = False
-        tx.books.resume("mail")
-        tx.books.clear_alert("paused", "mail")
-        log.info(DESTINATION_RESUMED, destination="mail")
-
     def _accept(self, tx: Tx, flown: SendRow, outcome: Delivered, *, now: int) -> bool:
         """The usual case, in as few statements as it takes; False if the row was moved."""
         taken = tx.sends.accept(
@@ -367,7 +359,7 @@ class Deliverer:
         state = ledger.after(SendState(row.state), SendSignal.POSTPONE)
         if state is not SendState.RETRY:
             return
-        down = self.breaker.state is not breakers.BreakerState.CLOSED
+        down = self.circuit.is_down
         if down or not outcome.counts or outcome.unreachable:
             # the destination's trouble, not this send's: it burns no attempt
             row.attempt = max(0, row.attempt - 1)
@@ -398,22 +390,25 @@ class Deliverer:
             return
         row.attempt = max(0, row.attempt - 1)
         row.due_at, row.reason = now, outcome.reason
-        name = "mail" if outcome.scope is Scope.DESTINATION else f"email/{row.email}"
-        if name != "mail":
+        if outcome.scope is Scope.EMAIL:
             row.lane, row.head = None, 0
+            name = OF_EMAIL + row.email
+            self._probes.setdefault(name, _Probing(now + FIRST_PROBE_MS))
+        else:
+            name = Dest.MAIL.value
         moves.move(tx, row, state)
         tx.sends.save(row)
-        tx.books.pause(name, Pause(now, outcome.reason, "homing"))
-        tx.books.alert("paused", name, outcome.reason, at=now)
-        if name == "mail":
-            self._paused, self._probe_paused_at = True, now
-        log.error(DESTINATION_PAUSED, destination=name, reason=outcome.reason)
+        pause(tx, name, outcome.reason, now_ms=now)
 
     def resumed(self) -> None:
         """Somebody ended a pause, or gave another key: try at once."""
-        self._probe_paused_at = 0
-        self.breaker = breakers.Breaker()
+        self._probes.clear()
+        self.circuit.reset()
         self.wake.set()
+
+
+def _has_heads(tx: Tx) -> bool:
+    return tx.sends.next_due() is not None
 
 
 def _told(error: Exception) -> str:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from homing.core import people
 from homing.core.digests import address_trace
+from homing.core.effects import EffectState
 from homing.core.people import Identity, IdKind
 from homing.log import PERSON_ERASED, log
 from homing.stages import moves
 from homing.stages.identity import Known
 
 if TYPE_CHECKING:
+    from homing.core.effects import SendRow
     from homing.core.people import Person
-    from homing.ports import Tx
+    from homing.ports import EventRow, Tx
 
 MAX_HISTORY = 100_000
 SEND_STATES_THAT_STOP = frozenset({"reserved", "retry", "parked", "unknown"})
@@ -46,12 +48,14 @@ def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) 
     for person in persons.values():
         ids = (person.id, *person.merged)
         addresses = _addresses(tx, person)
-        sends += _strike_sends(tx, addresses, person, now_ms=now_ms)
         rows = tx.events.of_person(ids, limit=MAX_HISTORY)
         events += len(rows)
+        sent = _sends(tx, ids, addresses=addresses, events=rows)
+        sends += _strike_sends(tx, sent, now_ms=now_ms)
         for row in rows:
             tx.events.anonymise(row.id)
         tx.events.ask_erasure((row.request, row.item) for row in rows)
+        _drop_effects(tx, ids)
         tx.people.delete(ids, last_event=tx.events.cursor().next_event)
         for address in addresses:
             tx.suppressions.hide(address)
@@ -79,16 +83,29 @@ def _addresses(tx: Tx, person: Person) -> set[str]:
     return {address for address in (*named, person.email, trait) if address}
 
 
-def _strike_sends(tx: Tx, addresses: set[str], person: Person, *, now_ms: int) -> int:
-    open_sends = {row.id: row for row in tx.sends.open_of_person(person.id)}
+def _drop_effects(tx: Tx, ids: tuple[int, ...]) -> None:
+    for (dest, state), n in tx.effects.erase(ids).items():
+        tx.books.count(f"effects:{dest}:{state}", -n)
+        tx.books.count(f"effects:{dest}:{EffectState.DROPPED}", n)
+
+
+def _sends(
+    tx: Tx, ids: tuple[int, ...], *, addresses: set[str], events: Iterable[EventRow]
+) -> dict[int, SendRow]:
+    """Sends to a person: what is open, what went to an address of theirs, what an event caused."""
+    found = [row for number in ids for row in tx.sends.open_of_person(number)]
     for address in addresses:
-        for row in tx.sends.by_trace(address_trace(address), limit=MAX_HISTORY):
-            if row.person in (person.id, *person.merged):
-                open_sends.setdefault(row.id, row)
-    for row in open_sends.values():
+        found += tx.sends.by_trace(address_trace(address), limit=MAX_HISTORY)
+    for event in events:
+        found += tx.sends.of_event(event.id)
+    return {row.id: row for row in found if row.person in ids}
+
+
+def _strike_sends(tx: Tx, sends: Mapping[int, SendRow], *, now_ms: int) -> int:
+    for row in sends.values():
         if row.state in SEND_STATES_THAT_STOP:
             moves.move(tx, row, "skipped")
             row.reason, row.lane, row.head, row.unknown_due = "erased", None, 0, None
             tx.sends.save(row)
         tx.sends.erase(row.id)
-    return len(open_sends)
+    return len(sends)

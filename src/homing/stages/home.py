@@ -16,6 +16,7 @@ from homing.core.digests import address_trace, message_trace, smtp_trace
 from homing.core.effects import Dest, NewEffect, SendFlag, send_number
 from homing.core.ledger import SendSignal, SendState
 from homing.core.plans import Plans, Writeback
+from homing.core.segment_calls import CallRefused
 from homing.core.sendgrid import KNOWN_TYPES
 from homing.core.wire import json_bytes
 from homing.log import SEND_RESOLVED, log
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # an event that carries no id of ours is given to a send to its address no older than this
 ADDRESS_WINDOW_MS = 7 * 86_400_000
+# SendGrid's times are whole seconds, and its clock is not ours
+CLOCKS_APART_MS = 60_000
 MAX_REMEMBERED = 4_096
 MAX_TRACED = 8
 
@@ -59,11 +62,8 @@ def correlate(tx: Tx, event: EmailEvent) -> Correlated:
     by_message = _by_message_id(tx, event)
     if by_message is not None:
         return Correlated(by_message, "message-id")
-    if event.email:
-        for candidate in tx.sends.by_trace(address_trace(event.email), limit=1):
-            if abs(event.at_ms - candidate.reserved_at) <= ADDRESS_WINDOW_MS:
-                return Correlated(candidate, "address")
-    return Correlated(None)
+    by_address = _by_address(tx, event)
+    return Correlated(by_address, "" if by_address is None else "address")
 
 
 def _by_smtp_id(tx: Tx, event: EmailEvent) -> SendRow | None:
@@ -86,6 +86,23 @@ def _by_message_id(tx: Tx, event: EmailEvent) -> SendRow | None:
         if found is not None:
             return found
     return None
+
+
+def _by_address(tx: Tx, event: EmailEvent) -> SendRow | None:
+    """The latest send to the address that had left by then."""
+    if not event.email:
+        return None
+    for row in tx.sends.by_trace(address_trace(event.email), limit=MAX_TRACED):
+        if row.in_flight_at is None:
+            continue
+        if -CLOCKS_APART_MS <= event.at_ms - row.in_flight_at <= ADDRESS_WINDOW_MS:
+            return row
+    return None
+
+
+def is_of_copy(event: EmailEvent, send: SendRow) -> bool:
+    """Whether an event is about somebody in copy, not about whom the send was for."""
+    return bool(event.email) and event.email != (send.address or event.email).lower()
 
 
 def _of_address(rows: list[SendRow], event: EmailEvent) -> SendRow | None:
@@ -150,14 +167,33 @@ def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] 
     """
     suspected = _suspected(heard.event, heard.correlated.send, surroundings)
     _advance(tx, heard)
-    calls = calls_of(tx, heard, suspected_bot=suspected)
+    calls = _calls_or_why_not(tx, heard, suspected_bot=suspected)
     take_suppressions(tx, heard.event, heard.plans)
     _write_home(tx, heard, calls)
     return track_in(calls)
 
 
+def _calls_or_why_not(
+    tx: Tx, heard: Heard, *, suspected_bot: bool
+) -> tuple[Mapping[str, Any], ...]:
+    """Its calls; what Segment would not take is said, and costs ledger and suppressions nothing."""
+    try:
+        return calls_of(tx, heard, suspected_bot=suspected_bot)
+    except CallRefused as error:
+        tx.books.count("actions:failed")
+        tx.books.alert(
+            "action_failed", f"writeback.{heard.event.type}", str(error), at=heard.now_ms
+        )
+        return ()
+
+
 def calls_of(tx: Tx, heard: Heard, *, suspected_bot: bool) -> tuple[Mapping[str, Any], ...]:
-    """The calls an event is (or would be) written home as; writes nothing."""
+    """
+    The calls an event is (or would be) written home as; writes nothing.
+
+    Raises:
+        CallRefused: Segment would not take one of them.
+    """
     event, plans = heard.event, heard.plans
     records = tx.suppressions.of(event.email) if event.email else {}
     return writeback.calls_of(
@@ -199,7 +235,7 @@ def _advance(tx: Tx, heard: Heard) -> None:
         return
     if heard.correlated.how == "send":
         _prove(tx, row, heard)
-    if event.email and event.email != (row.address or event.email).lower():
+    if is_of_copy(event, row):
         tx.sends.save(row)
         return  # of a copy: it says that the send was taken, nothing of its recipient
     _hear_of(tx, row, event)

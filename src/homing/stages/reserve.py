@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from homing.stages.cause import Cause
 
 NO_FLAGS = SendFlag(0)
+NO_DATA = b"{}"
 
 
 def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]) -> None:
@@ -78,7 +79,7 @@ def reserve_send(
     lane = lane_of(cause.person.id, email.kind) if draft.refusal is None else None
     if not tx.sends.reserve(send, lane=lane):
         return None
-    if send.address is not None:
+    if send.address is not None and lane is not None:
         tx.sends.add_trace(address_trace(send.address), number)
     tx.books.count(f"sends:{send.state}")
     return number
@@ -95,29 +96,27 @@ class _Draft:
 
 
 def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) -> _Draft:
-    """Resolve address and data, and ask: would SendGrid take it, does the gate let it leave?"""
+    """Resolve address and data, and ask: does the gate let it leave, would SendGrid take it?"""
     expires_at = cause.now_ms + int(email.deliver_within_s * 1000)
     facts: dict[str, object] = {"id": key, "time": iso_time(cause.now_ms)}
     root = root_of(cause.event, cause.person, send=facts)
-    address: str | None = None
+    address, encoded = None, NO_DATA
+    refusal: gate.Refusal | None = None
     try:
         address = address_of(want, root, cause.person, email_to=email.to)
-        data = template_data(want, root, email_data=email.data)
-        encoded = json_bytes(data)
-        refusal = _limits(address, data, len(encoded))
-    except HomingError as error:
-        reason = f"bad_data: {error}"[:500]
-        return _Draft(address, b"{}", expires_at, gate.Refusal("skipped", reason))
-    if refusal is None:
         records = {} if address is None else tx.suppressions.of(address)
         asked = gate.Asked(email, address, records, cause.now_ms, expires_at)
         refusal = gate.refusal_of(asked)
+        # also of one that does not leave: a preview shows it
+        data = template_data(want, root, email_data=email.data)
+        encoded = json_bytes(data)
+        refusal = refusal or _limits(address, data, len(encoded))
+    except HomingError as error:
+        refusal = refusal or gate.Refusal("skipped", f"bad_data: {error}"[:500])
     return _Draft(address, encoded, expires_at, refusal)
 
 
 def _limits(address: str | None, data: Mapping[str, object], size: int) -> gate.Refusal | None:
-    if address is None:
-        return None  # the gate says so
     personalization: dict[str, object] = {"to": [{"email": address}]}
     if data:
         personalization["dynamic_template_data"] = data

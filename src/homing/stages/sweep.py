@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from homing.core.effects import SendFlag
 from homing.core.plans import OnUnknown
 from homing.log import ROWS_PRUNED, SEND_FELL_SILENT, SEND_RESOLVED, log
-from homing.stages import act, moves
+from homing.stages import moves
 from homing.stages.reserve import lane_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from homing.stages.health import Health
 
 BATCH = 200
+PRUNE_BATCH = 1_000
 PRUNE_EVERY_S = 300.0
 
 
@@ -58,7 +59,8 @@ class Sweeper:
 
     def log_horizon_ms(self) -> int:
         """Requests received before this may be forgotten by the log."""
-        return self.clock.now_ms() - int(self.retention.events_s * 1000)
+        kept_s = max(self.retention.events_s, self.retention.dead_s)
+        return self.clock.now_ms() - int(kept_s * 1000)
 
     def _resolve(self, tx: Tx) -> int:
         self.health.save(tx)
@@ -94,13 +96,11 @@ class Sweeper:
     def _prune(self, tx: Tx) -> int:
         now = self.clock.now_ms()
         kept = self.retention
-        gone = tx.events.prune(now - int(kept.events_s * 1000), limit=BATCH)
-        gone += tx.sends.prune(now - int(kept.sends_s * 1000), limit=BATCH)
-        gone += tx.effects.prune(now - int(kept.dead_s * 1000), limit=BATCH)
-        gone += tx.events.forget_seen(now - int(kept.dedupe_s * 1000))
-        for name, pause in tx.books.pauses().items():
-            if name.startswith("email/") and pause.by == "homing":
-                act.resume(tx, name, now_ms=now)  # a send of it is the probe
+        events, dead = now - int(kept.events_s * 1000), now - int(kept.dead_s * 1000)
+        gone = tx.events.prune(events, dead_before_ms=dead, limit=PRUNE_BATCH)
+        gone += tx.effects.prune(events, dead_before_ms=dead, limit=PRUNE_BATCH)
+        gone += tx.sends.prune(now - int(kept.sends_s * 1000), limit=PRUNE_BATCH)
+        gone += tx.events.forget_seen(now - int(kept.dedupe_s * 1000), limit=PRUNE_BATCH)
         if gone:
             log.info(ROWS_PRUNED, rows=gone)
         return gone

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from homing.core import events
+from homing.core import events, people
 from homing.core.decide import Rules, decide
 from homing.core.digests import digest8
 from homing.core.effects import EventState
+from homing.core.errors import Unavailable
 from homing.core.events import Happened
 from homing.core.people import Identity, IdKind
 from homing.core.segment_calls import is_echo
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CONFLICT = "conflict: this id was taken in before with another body; the first stays"
 ECHO = "echo: our own call came back"
 OF_A_TEST = "of a test: an email sent by `homing send-test`"
+OF_THE_ERASED = "erased: the person it was sent to has been deleted"
 NOBODY = "no userId, anonymousId or address"
 
 
@@ -60,15 +62,12 @@ class Taker:
 
     def take(self, tx: Tx, taken: Taken, number: int) -> None:
         """Take in one element as event *number*; a row or a count says what became of it."""
-        try:
-            with tx.savepoint():
-                row = self._taken_in(tx, taken, number)
-        except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
-            self._known.forget()
-            row = _poison(_row(taken, number), error)
+        row = self._met(tx, taken, number)
         if row is None:
             tx.books.count("events:duplicates")
             return
+        if row.state is EventState.PENDING:
+            row = self._evaluated(tx, taken, row)
         if row.state is EventState.QUARANTINED:
             log.warning(EVENT_QUARANTINED, number=row.id, source=row.source, reason=row.reason)
         tx.events.add(row)
@@ -77,26 +76,22 @@ class Taker:
 
     def take_again(self, tx: Tx, taken: Taken, before: EventRow) -> str:
         """Evaluate a kept event again under its own number; the state it has now."""
-        row = self._evaluated_again(tx, taken, _row(taken, before.id))
+        row = self._evaluated(tx, taken, _row(taken, before.id))
         tx.books.count(f"events:{before.state}", -1)
         tx.books.count(f"events:{row.state}")
         tx.events.replace(row)
         return row.state.value
 
-    def _evaluated_again(self, tx: Tx, taken: Taken, row: EventRow) -> EventRow:
-        try:
-            with tx.savepoint():
-                return self._evaluated(tx, taken, row)
-        except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
-            self._known.forget()
-            return _poison(row, error)
-
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
         self._known.forget()
 
-    def _taken_in(self, tx: Tx, taken: Taken, number: int) -> EventRow | None:
-        """None for a duplicate."""
+    def _met(self, tx: Tx, taken: Taken, number: int) -> EventRow | None:
+        """
+        The row of an event met for the first time, its ids remembered; None for a duplicate.
+
+        What its evaluation comes to does not matter: an event that comes again is the same.
+        """
         row = _row(taken, number)
         names = _names_of(taken)
         body = digest8(taken.element.raw)
@@ -109,9 +104,20 @@ class Taker:
             return _quarantined(replace(row, message_id=name.shown), CONFLICT)
         for name in names:
             tx.events.remember(name.key, body=body, event=number, at=row.received_at)
-        return self._evaluated(tx, taken, row)
+        return row
 
     def _evaluated(self, tx: Tx, taken: Taken, row: EventRow) -> EventRow:
+        row = replace(row, state=EventState.DONE)
+        try:
+            with tx.savepoint():
+                return self._decided(tx, taken, row)
+        except Unavailable:
+            raise  # the store's trouble, not the event's
+        except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
+            self._known.forget()
+            return _poison(row, error)
+
+    def _decided(self, tx: Tx, taken: Taken, row: EventRow) -> EventRow:
         if taken.element.reason is not None:
             return _quarantined(row, taken.element.reason)
         if taken.request.source.startswith("sendgrid/"):
@@ -131,7 +137,7 @@ class Taker:
         )
         if is_echo(data):
             return replace(row, state=EventState.FILTERED, reason=ECHO)
-        if data["type"] == "delete":
+        if data["type"] == "delete" and people.identities_of(data):
             erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
             tx.events.ask_erasure([(row.request, row.item)])
             return replace(row, message_id=None)
@@ -153,6 +159,8 @@ class Taker:
             home.take_suppressions(tx, event, self.rules.plans)
             return replace(row, state=EventState.FILTERED, reason=OF_A_TEST)
         correlated = home.correlate(tx, event)
+        if correlated.send is not None and correlated.send.address is None:
+            return self._of_erased(tx, event, row)
         person = self._whose(tx, event, correlated)
         now = self.clock.now_ms()
         heard = home.Heard(event, correlated, person, row.id, self.rules.plans, now)
@@ -167,9 +175,17 @@ class Taker:
             name=None if call is None else _name(call),
         )
 
+    def _of_erased(self, tx: Tx, event: EmailEvent, row: EventRow) -> EventRow:
+        """Of a send to somebody deleted since: an opt-out is heard, and nobody is made."""
+        home.take_suppressions(tx, event, self.rules.plans)
+        tx.suppressions.hide(event.email)
+        tx.events.ask_erasure([(row.request, row.item)])
+        return replace(row, message_id=None, state=EventState.FILTERED, reason=OF_THE_ERASED)
+
     def _whose(self, tx: Tx, event: EmailEvent, correlated: home.Correlated) -> Person | None:
-        if correlated.send is not None:
-            person = tx.people.get(correlated.send.person)
+        send = correlated.send
+        if send is not None and not home.is_of_copy(event, send):
+            person = tx.people.get(send.person)
             if person is not None:
                 return person
         if not event.email:
@@ -246,7 +262,7 @@ def _row(taken: Taken, number: int) -> EventRow:
         send=None,
         at=received,
         received_at=received,
-        state=EventState.DONE,
+        state=EventState.PENDING,
     )
 
 

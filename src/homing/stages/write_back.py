@@ -7,7 +7,6 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-from homing.core import breaker as breakers
 from homing.core.backoff import next_delay_s
 from homing.core.batching import Batch, batches_of
 from homing.core.effects import Dest, Effect
@@ -21,8 +20,9 @@ from homing.core.outcomes import (
     Unknown,
     segment_outcome_of,
 )
-from homing.log import CALLS_WRITTEN_BACK, DESTINATION_PAUSED, EFFECT_DIED, log
-from homing.ports import Pause
+from homing.log import CALLS_WRITTEN_BACK, EFFECT_DIED, log
+from homing.stages.attempts import Sleep, settled
+from homing.stages.circuit import Circuit, StageBroken, got_through, pause
 
 if TYPE_CHECKING:
     from homing.ports import Api, Clock, Store, Tx
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 BATCH_PATH = "/v1/batch"
 READ = 1_000
 AT_ONCE = 4
-PROBE_PAUSED_MS = 300_000
 
 
 def authorization_of(write_key: str) -> str:
@@ -52,16 +51,19 @@ class WriteBack:
     clock: Clock
     write_key: str
     capture: bool = False
-    breaker: breakers.Breaker = field(default_factory=breakers.Breaker)
+    circuit: Circuit = field(init=False)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
+    sleep: Sleep = asyncio.sleep
     _busy: set[int] = field(default_factory=set)
     _busy_by_merge: set[int] = field(default_factory=set)
     _flying_ids: set[int] = field(default_factory=set)
     _failures: int = 0
     _not_before_ms: int = 0
-    _paused: bool = False
-    _probe_at_ms: int = 0
+    _broken: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.circuit = Circuit(Dest.SEGMENT, self.clock)
 
     async def deliver_batch(self) -> int:
         """
@@ -70,6 +72,9 @@ class WriteBack:
         Returns:
             How many calls left; 0 lets the caller sleep until woken.
         """
+        if self._broken is not None:
+            msg = "an outcome could not be recorded"
+            raise StageBroken(msg) from self._broken
         room = self._room()
         if room <= 0:
             return 0
@@ -79,7 +84,7 @@ class WriteBack:
             self._flying_ids.update(effect.id for effect in batch.effects)
             task = asyncio.create_task(self._fly(batch), name="write back")
             self.flying.add(task)
-            task.add_done_callback(self.flying.discard)
+            task.add_done_callback(self._flown)
         return sum(len(batch.effects) for batch in batches)
 
     async def land(self) -> None:
@@ -94,25 +99,19 @@ class WriteBack:
 
     def resumed(self) -> None:
         """Somebody ended the pause: try at once."""
-        self._probe_at_ms, self._not_before_ms, self._failures = 0, 0, 0
-        self.breaker = breakers.Breaker()
+        self._not_before_ms, self._failures = 0, 0
+        self.circuit.reset()
         self.wake.set()
 
     def _room(self) -> int:
-        now = self.clock.now_ms()
-        if self._paused:
-            return 1 if not self.flying and now >= self._probe_at_ms else 0
-        if now < self._not_before_ms:
+        if self.clock.now_ms() < self._not_before_ms:
             return 0
-        monotonic = int(self.clock.monotonic_s() * 1000)
-        self.breaker = breakers.after(self.breaker, breakers.Signal.TICKED, now_ms=monotonic)
-        return breakers.allowance(self.breaker, in_flight=len(self.flying), most=AT_ONCE)
+        return self.circuit.allowance(in_flight=len(self.flying), most=AT_ONCE)
 
     def _claim(self, tx: Tx, room: int) -> list[Batch]:
-        pauses = tx.books.pauses()
-        self._paused = Dest.SEGMENT in pauses
-        if self._paused and pauses[Dest.SEGMENT].by != "homing":
-            self._probe_at_ms = self.clock.now_ms() + PROBE_PAUSED_MS
+        in_flight = len(self.flying)
+        room = self.circuit.granted(tx, room, in_flight=in_flight, is_waited=_is_any_ready)
+        if room <= 0:
             return []
         free: list[Effect] = []
         after = 0
@@ -123,8 +122,6 @@ class WriteBack:
             if len(ready) < READ:
                 break
             after = ready[-1].id
-        if self._paused:
-            self._probe_at_ms = self.clock.now_ms() + PROBE_PAUSED_MS
         return batches_of(free, most=room)
 
     def _is_free(self, effect: Effect) -> bool:
@@ -135,11 +132,17 @@ class WriteBack:
 
     async def _fly(self, batch: Batch) -> None:
         try:
-            await self._settle(batch, await self._sent(batch))
+            await self._deliver(batch)
         finally:
             self._busy.difference_update(effect.lane for effect in batch.effects)
             self._flying_ids.difference_update(effect.id for effect in batch.effects)
-            self.wake.set()
+
+    def _flown(self, task: asyncio.Task[None]) -> None:
+        # only now is there room: woken any sooner, the loop would find none and sleep on
+        self.flying.discard(task)
+        if not task.cancelled():
+            self._broken = task.exception() or self._broken
+        self.wake.set()
 
     async def _sent(self, batch: Batch) -> Outcome:
         if self.capture:
@@ -151,14 +154,15 @@ class WriteBack:
         )
         return segment_outcome_of(answer, now_ms=now)
 
-    async def _settle(self, batch: Batch, outcome: Outcome) -> bool:
-        """Whether nothing of the batch is left to be sent."""
-        self._count(outcome)
+    async def _deliver(self, batch: Batch) -> bool:
+        """Send a batch and record what came of it; whether nothing of it is left to be sent."""
+        left_at_ms = self.clock.now_ms()
+        outcome = await settled(lambda: self._sent(batch), sleep=self.sleep)
+        self.circuit.heed(outcome)
         match outcome:
             case Delivered():
                 self._failures, self._not_before_ms = 0, 0
-                await self.store.write(lambda tx: _done(tx, batch, resumed=self._paused))
-                self._paused = False
+                await self.store.write(lambda tx: _done(tx, batch, left_at_ms=left_at_ms))
                 log.debug(CALLS_WRITTEN_BACK, calls=len(batch.effects))
                 return True
             case RetryLater(after_s=after_s):
@@ -170,53 +174,42 @@ class WriteBack:
                 # it may be sent twice, so nothing is unknown here for long
                 self._not_before_ms = self.clock.now_ms() + 1_000
             case Paused(reason=reason):
-                self._paused = True
-                now = self.clock.now_ms()
-                self._probe_at_ms = now + PROBE_PAUSED_MS
-                await self.store.write(lambda tx: _pause(tx, reason, now))
-                log.error(DESTINATION_PAUSED, destination="segment", reason=reason)
+                now_ms = self.clock.now_ms()
+                await self.store.write(lambda tx: pause(tx, Dest.SEGMENT, reason, now_ms=now_ms))
             case Rejected(reason=reason):
-                return await self._reject(batch, reason)
+                return await self._reject(batch, reason, left_at_ms=left_at_ms)
             case _:
                 assert_never(outcome)
         return False
 
-    async def _reject(self, batch: Batch, reason: str) -> bool:
+    async def _reject(self, batch: Batch, reason: str, *, left_at_ms: int) -> bool:
         """Find the bad one by halves; it alone is dead."""
         if len(batch.effects) == 1:
             effect = batch.effects[0]
-            await self.store.write(lambda tx: _dead(tx, effect, reason))
+            await self.store.write(lambda tx: _dead(tx, effect, reason, left_at_ms=left_at_ms))
             log.warning(EFFECT_DIED, effect=effect.id, destination="segment", reason=reason)
             return True
         # the second half must not overtake what the first left behind
         for half in batch.halves():
-            if not await self._settle(half, await self._sent(half)):
+            if not await self._deliver(half):
                 return False
         return True
 
-    def _count(self, outcome: Outcome) -> None:
-        signal = breakers.signal_of(outcome)
-        if signal is not None:
-            monotonic = int(self.clock.monotonic_s() * 1000)
-            self.breaker = breakers.after(self.breaker, signal, now_ms=monotonic)
+
+def _is_any_ready(tx: Tx) -> bool:
+    return bool(tx.effects.ready(Dest.SEGMENT, after=0, limit=1))
 
 
-def _done(tx: Tx, batch: Batch, *, resumed: bool) -> None:
-    tx.effects.done(effect.id for effect in batch.effects)
-    tx.books.count("effects:segment:ready", -len(batch.effects))
-    tx.books.count("effects:segment:done", len(batch.effects))
-    pause = tx.books.pauses().get(Dest.SEGMENT) if resumed else None
-    if pause is not None and pause.by == "homing":
-        tx.books.resume(Dest.SEGMENT)
-        tx.books.clear_alert("paused", Dest.SEGMENT)
+def _done(tx: Tx, batch: Batch, *, left_at_ms: int) -> None:
+    # an erasure may have dropped some of them in flight
+    done = tx.effects.done(effect.id for effect in batch.effects)
+    tx.books.count("effects:segment:ready", -done)
+    tx.books.count("effects:segment:done", done)
+    got_through(tx, Dest.SEGMENT, left_at_ms=left_at_ms)
 
 
-def _dead(tx: Tx, effect: Effect, reason: str) -> None:
-    tx.effects.dead(effect.id, reason)
-    tx.books.count("effects:segment:ready", -1)
-    tx.books.count("effects:segment:dead")
-
-
-def _pause(tx: Tx, reason: str, now: int) -> None:
-    tx.books.pause(Dest.SEGMENT, Pause(now, reason, "homing"))
-    tx.books.alert("paused", Dest.SEGMENT, reason, at=now)
+def _dead(tx: Tx, effect: Effect, reason: str, *, left_at_ms: int) -> None:
+    if tx.effects.dead(effect.id, reason):
+        tx.books.count("effects:segment:ready", -1)
+        tx.books.count("effects:segment:dead")
+    got_through(tx, Dest.SEGMENT, left_at_ms=left_at_ms)

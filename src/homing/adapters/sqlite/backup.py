@@ -22,10 +22,17 @@ import msgspec
 
 from homing import __version__
 from homing.adapters.sqlite.books import SqliteBooks
-from homing.adapters.sqlite.engine import StoreCorrupt, StoreFailed, StoreFull, connect
+from homing.adapters.sqlite.engine import connect
+from homing.adapters.sqlite.faults import (
+    NewerSchema,
+    NoStore,
+    StoreBusy,
+    StoreCorrupt,
+    certain_fault_of,
+)
+from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.log import log_path
-from homing.adapters.sqlite.migrate import NewerSchema, migrations
-from homing.adapters.sqlite.state import NoStore, StoreBusy, hold
+from homing.adapters.sqlite.migrate import migrations
 from homing.core.errors import HomingError
 from homing.core.events import iso_time
 from homing.ports import Pause
@@ -136,27 +143,31 @@ def restore(folder: Path, state: Path, *, now_ms: int, force: bool = False) -> R
         NewerSchema: A newer Homing made the backup.
     """
     manifest = read_manifest(folder)
-    log = log_path(state)
-    lock = hold(state)
-    try:
-        there = [path for path in (state, log) if path.exists()]
-        if there and not force:
-            msg = f"there is a store at {state}: --force moves it aside"
-            raise InTheWay(msg)
-        for path in there:
-            _check_unused(path)
-        new = {path: _fetched(folder / name, path, manifest) for name, path in _places(state)}
-        may_have_left = _pause(new[state], manifest, now_ms)
-        aside = tuple(_moved_aside(state, now_ms)) + tuple(_moved_aside(log, now_ms))
-        # the state first: until the log is there, its pause already holds every email
-        for path, fetched in new.items():
-            if fetched is not None:
-                fetched.replace(path)
-        _sync(state.parent)
-    finally:
-        for _, path in _places(state):
-            _beside(path).unlink(missing_ok=True)
-        lock.close()
+    with closing(hold(state)), closing(hold(log_path(state))):
+        try:
+            return _restored(folder, state, manifest, now_ms=now_ms, force=force)
+        finally:
+            for _, path in _places(state):
+                _beside(path).unlink(missing_ok=True)
+
+
+def _restored(
+    folder: Path, state: Path, manifest: Manifest, *, now_ms: int, force: bool
+) -> Restored:
+    there = [path for _, path in _places(state) if path.exists()]
+    if there and not force:
+        msg = f"there is a store at {state}: --force moves it aside"
+        raise InTheWay(msg)
+    for path in there:
+        _check_unused(path)
+    new = {path: _fetched(folder / name, path, manifest) for name, path in _places(state)}
+    may_have_left = _pause(new[state], manifest, now_ms)
+    aside = tuple(old for path in new for old in _moved_aside(path, now_ms))
+    # the state first: until the log is there, its pause already holds every email
+    for path, fetched in new.items():
+        if fetched is not None:
+            fetched.replace(path)
+    _sync(state.parent)
     return Restored(manifest, may_have_left, aside)
 
 
@@ -293,7 +304,7 @@ def _check_free(folder: Path) -> None:
 
 def _check_unused(path: Path) -> None:
     """
-    Also the receiver, which holds no lock of ours, must not have the file.
+    Those who only look hold no lock of ours, and must not have the file either.
 
     SQLite leaves WAL mode only for the one connection there is; what a crash left in the WAL
     comes into the file with it.
@@ -325,15 +336,8 @@ def _translated(path: Path) -> Iterator[None]:
     """The engine's errors in our words."""
     try:
         yield
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        msg = f"{path} is not a sound database: {error}"
-        raise StoreCorrupt(msg) from error
-    except apsw.FullError as error:
-        msg = f"disk full: {error}"
-        raise StoreFull(msg) from error
     except apsw.Error as error:
-        msg = f"cannot copy {path}: {error}"
-        raise StoreFailed(msg) from error
+        raise certain_fault_of(error, path) from error
 
 
 def _digest(path: Path) -> str:

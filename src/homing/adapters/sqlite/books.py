@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.ports import Alert, Pause
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class SqliteBooks:
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._changes: dict[str, int] = {}
 
     def count(self, name: str, n: int = 1) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.oldest import Oldest
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.core.effects import Dest, Effect, EffectState, NewEffect
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SqliteEffects:
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._oldest = Oldest()
 
     def add(self, effect: NewEffect) -> None:

@@ -29,7 +29,15 @@ from homing.adapters.sqlite.faults import (
 )
 from homing.core.errors import Unavailable
 
-__all__ = ["StoreBusy", "StoreCorrupt", "StoreFailed", "StoreFull", "Transaction", "Writer", "connect"]
+__all__ = [
+    "StoreBusy",
+    "StoreCorrupt",
+    "StoreFailed",
+    "StoreFull",
+    "Transaction",
+    "Writer",
+    "connect",
+]
 
 T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
@@ -201,7 +209,7 @@ class Writer:
     def submit(self, job: Callable[[], T], done: Done) -> None:
         """Run *job* in the next transaction; *done* hears its result once that is durable."""
         if self._failed is not None:
-            _tell(self._loop, done, None, _again(self._failed))
+            self._tell(done, None, _again(self._failed))
             return
         self._jobs.append((job, done))
         self._turn()
@@ -365,7 +373,7 @@ class Writer:
             return
         self._loop.call_soon(self._next)
         for one in ran:
-            _tell(self._loop, one.done, one.result, one.error)
+            self._tell(one.done, one.result, one.error)
 
     def _give_up(self, waiting: list[Done], fault: Unavailable) -> None:
         """Undo the transaction and tell everybody in it; after a failing disk, everybody."""
@@ -382,9 +390,17 @@ class Writer:
             self._on_full()
         self._loop.call_soon(self._next)
         for done in waiting:
-            _tell(self._loop, done, None, _again(fault))
+            self._tell(done, None, _again(fault))
         if fatal is not None:
             self._on_fatal(fatal)
+
+    def _tell(self, done: Done, result: object, error: BaseException | None) -> None:
+        """Tell one who waits; whatever that does, the others hear, too."""
+        try:
+            done(result, error)
+        except Exception as caught:  # noqa: BLE001  it is not the writer's, and stops nobody else
+            said = {"message": "told of a commit, it failed", "exception": caught}
+            self._loop.call_exception_handler(said)
 
     def _scrubbed(self, scrubs: list[asyncio.Future[bool]], *, clean: bool) -> None:
         for future in scrubs:
@@ -423,7 +439,7 @@ class Writer:
 
     def _tell_durable(self, ran: list[_Ran]) -> None:
         for one in ran:
-            _tell(self._loop, one.done, one.result, one.error)
+            self._tell(one.done, one.result, one.error)
 
     def _count_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         if pages < self._wal_pages:  # it began anew
@@ -454,15 +470,3 @@ class Writer:
 def _again(fault: Unavailable) -> Unavailable:
     """The same, for one more to raise: a raised exception gathers the stacks of all who do."""
     return type(fault)(*fault.args)
-
-
-def _tell(
-    loop: asyncio.AbstractEventLoop, done: Done, result: object, error: BaseException | None
-) -> None:
-    """Tell one who waits; whatever that does, the others hear, too."""
-    try:
-        done(result, error)
-    except Exception as caught:  # noqa: BLE001  it is not the writer's, and stops nobody else
-        loop.call_exception_handler(
-            {"message": "told of a commit, it failed", "exception": caught}
-        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.seen import SeenIds
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.core.effects import EventState
 from homing.ports import Cursor, EventRow, Seen
 
@@ -31,7 +31,7 @@ class SqliteEvents:
 
     def __init__(self, db: apsw.Connection, generations: Generations = DEFAULT) -> None:
         self._db = db
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._generations = generations
         self._bits = generations.event
         self._seen: SeenIds | None = None

@@ -9,29 +9,35 @@ from pathlib import Path
 from homing.adapters.sqlite.faults import StoreBusy, StoreFailed
 
 
-class Lock:
+def hold(file: Path) -> Lock:
     """
-    The lock of one file.
+    Take the lock of a file.
 
     Raises:
         StoreBusy: Somebody has it.
         StoreFailed: Its folder is not there, or may not be written.
     """
+    path = file.with_name(file.name + ".lock")
+    try:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"cannot lock {file}: {error.strerror}"
+        raise StoreFailed(msg) from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        msg = f"another process holds {path}"
+        raise StoreBusy(msg) from error
+    return Lock(held)
 
-    def __init__(self, file: Path) -> None:
-        path = file.with_name(file.name + ".lock")
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            msg = f"cannot lock {file}: {error.strerror}"
-            raise StoreFailed(msg) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
-            msg = f"another daemon holds {path}"
-            raise StoreBusy(msg) from error
+
+class Lock:
+    """A lock that is held."""
+
+    def __init__(self, held: int) -> None:
+        self._held = held
 
     def close(self) -> None:
         """Let go."""
-        os.close(self._file)
+        os.close(self._held)

@@ -15,7 +15,7 @@ import apsw
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
 from homing.adapters.sqlite.engine import Writer, connect
 from homing.adapters.sqlite.faults import NewerSchema, StoreFailed, StoreFull, certain_fault_of
-from homing.adapters.sqlite.lock import Lock
+from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.sql import load
 from homing.ports import Request
 
@@ -64,7 +64,7 @@ class SqliteLog:
         NewerSchema, StoreFull, StoreFailed, StoreCorrupt: It cannot be opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a test varies
         self,
         path: Path,
         *,
@@ -75,12 +75,10 @@ class SqliteLog:
         ballast: Ballast | None = None,
         vfs: str | None = None,
     ) -> None:
-        self._lock = Lock(path)
+        self._lock = hold(path)
         self._ballast = ballast or Ballast(ballast_path(path))
         try:
-            self._db = self._ballast.spent_on(
-                lambda: _made(path, synchronous=synchronous, vfs=vfs)
-            )
+            self._db = self._ballast.spent_on(lambda: _made(path, synchronous=synchronous, vfs=vfs))
         except BaseException:
             self._lock.close()
             raise
@@ -136,8 +134,8 @@ class SqliteLog:
         """One request's body; None if it is gone."""
 
         def job() -> bytes | None:
-            row = self._db.execute(SQL.body, (seq,)).fetchall()
-            return bytes(row[0][0]) if row else None
+            found: bytes | None = self._db.execute(SQL.body, (seq,)).get
+            return found
 
         return await self._writer.run(job)
 
@@ -249,10 +247,7 @@ class SqliteLogReader:
 def _made(path: Path, *, synchronous: str, vfs: str | None) -> apsw.Connection:
     db = connect(path, synchronous=synchronous, vfs=vfs)
     try:
-        found = db.execute("PRAGMA user_version").get
-        if found > VERSION:
-            msg = f"{path} has schema {found}, this Homing knows up to {VERSION}"
-            raise NewerSchema(msg)
+        found = int(db.execute("PRAGMA user_version").get)
         if found < VERSION:
             with db:
                 db.execute(SCHEMA)
@@ -260,9 +255,10 @@ def _made(path: Path, *, synchronous: str, vfs: str | None) -> apsw.Connection:
     except apsw.Error as error:
         db.close()
         raise certain_fault_of(error, path) from error
-    except NewerSchema:
+    if found > VERSION:
         db.close()
-        raise
+        msg = f"{path} has schema {found}, this Homing knows up to {VERSION}"
+        raise NewerSchema(msg)
     return db
 
 

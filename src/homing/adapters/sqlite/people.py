@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.core.people import Identity, IdKind, Person, partition_of, with_identities
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class SqlitePeople:
         *,
         on_delete: Callable[[], None] = lambda: None,
     ) -> None:
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._last_id = db.last_insert_rowid
         self._bits = generations.event
         self._on_delete = on_delete

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.ports import Seen
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SeenIds:
     """The ids of one state file."""
 
     def __init__(self, db: apsw.Connection, generations: Generations = DEFAULT) -> None:
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._changes = db.changes
         self._bits = generations.event
         self._words = generations.words
@@ -75,10 +75,8 @@ class SeenIds:
         if held is None:
             held = self._open(gen - gen % self._window)
         self._take_in(held, key)
-        if at > held.newest_at:
-            held.newest_at = at
-        if gen > self._last_gen:
-            self._last_gen = gen
+        held.newest_at = max(held.newest_at, at)
+        self._last_gen = max(self._last_gen, gen)
         self._execute(SQL.remember, (gen, key, body, event))
 
     def drop_before(self, before_ms: int, *, limit: int) -> int:

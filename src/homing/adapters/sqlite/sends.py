@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.oldest import Oldest
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.core.digests import address_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.ledger import CLAIMABLE, SendState
@@ -36,7 +36,7 @@ class SqliteSends:
 
     def __init__(self, db: apsw.Connection, generations: Generations = DEFAULT) -> None:
         self._db = db
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._changes = db.changes
         self._bits = generations.trace
         self._last: int | None = None

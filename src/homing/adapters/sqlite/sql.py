@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+if TYPE_CHECKING:
+    import apsw
+
+Execute: TypeAlias = Callable[..., Any]
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
@@ -23,6 +28,15 @@ class Queries:
     def __getattr__(self, name: str) -> str:
         msg = f"no query named {name}"
         raise AttributeError(msg)
+
+
+def executing(db: apsw.Connection) -> Execute:
+    """
+    What runs statements, on one cursor: to make one for each costs as much as a short statement.
+
+    The next call ends what the last one left unread.
+    """
+    return db.cursor().execute
 
 
 def load(name: str) -> Queries:

@@ -20,12 +20,12 @@ from homing.adapters.sqlite.faults import (
     certain_fault_of,
 )
 from homing.adapters.sqlite.generations import DEFAULT, Generations
-from homing.adapters.sqlite.lock import Lock
+from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.migrate import FOLDER, migrate, migrations, statements
 from homing.adapters.sqlite.sql import load
 from homing.adapters.sqlite.tx import SqliteTx
 
-__all__ = ["NoStore", "SqliteState", "SqliteTx", "StoreBusy", "reading", "scratch"]
+__all__ = ["NoStore", "SqliteState", "SqliteTx", "StoreBusy", "hold", "reading", "scratch"]
 
 T = TypeVar("T")
 BOOKS = load("books")
@@ -48,7 +48,7 @@ class SqliteState:
         NewerSchema, StoreFull, StoreFailed, StoreCorrupt: See `migrate` and `connect`.
     """
 
-    def __init__(  # noqa: PLR0913  what a test varies
+    def __init__(
         self,
         path: Path,
         *,
@@ -59,7 +59,7 @@ class SqliteState:
         vfs: str | None = None,
     ) -> None:
         self.path = path
-        self._lock = Lock(path)
+        self._lock = hold(path)
         self._ballast = ballast or Ballast(ballast_path(path))
         try:
             self._ballast.spent_on(lambda: migrate(path))

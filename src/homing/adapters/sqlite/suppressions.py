@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from homing.adapters.sqlite.sql import load
+from homing.adapters.sqlite.sql import executing, load
 from homing.core.suppression import Records, Source, Suppression
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SqliteSuppressions:
     """
 
     def __init__(self, db: apsw.Connection, *, key: Callable[[], bytes]) -> None:
-        self._execute = db.cursor().execute
+        self._execute = executing(db)
         self._secret = key
         self._key: bytes | None = None
 

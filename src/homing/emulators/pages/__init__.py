@@ -63,9 +63,7 @@ class Pages:
             moment=lambda at: moment(at, now=now),
             **context,
         )
-        return web.Response(
-            status=status, text=text, content_type="text/html", headers=_HEADERS
-        )
+        return web.Response(status=status, text=text, content_type="text/html", headers=_HEADERS)
 
     def missing(self, what: str) -> web.Response:
         """Say that something is not, or no longer, there."""

@@ -6,11 +6,13 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from homing.emulators.clock import utc_text
 from homing.emulators.faults import Answer, FaultPlan, Faults
 from homing.emulators.intake import Handler, Intake
 from homing.emulators.ledger import Ledger
 from homing.emulators.misbehaviour import Misbehaviour
 from homing.emulators.newest import Newest
+from homing.emulators.pages import Pages
 from homing.emulators.segment.debugger_pages import DebuggerPages
 from homing.emulators.segment.inbox import Discard, Inbox, Message
 from homing.emulators.segment.profile_api import ProfileApi
@@ -62,6 +64,7 @@ class SegmentEmulator:
         self.faults: FaultPlan = (faults or Faults()).segment
         self.requests = Ledger(self.settings.keep)
         self.profiles = Profiles(self.settings.keep)
+        self._pages = Pages("Segment", "/debugger", self.settings.clock)
         self._inbox = Inbox(self.settings, self.profiles.apply)
         self._intake = self._make_intake()
         self._site = LoopbackSite(self._application(), port)
@@ -104,6 +107,11 @@ class SegmentEmulator:
         return self._inbox.duplicates
 
     @property
+    def neighbours(self) -> list[tuple[str, str]]:
+        """Name and address of pages elsewhere that the debugger links to; may be changed."""
+        return self._pages.neighbours
+
+    @property
     def down(self) -> bool:
         """Whether the APIs answer 503 to everything; may be switched at any time."""
         return self._intake.down is not None
@@ -118,7 +126,8 @@ class SegmentEmulator:
 
     def record(self, message: Mapping[str, Any]) -> None:
         """Let an event of the workspace's own sources change the profiles, as the shop's do."""
-        self.profiles.apply({"context": {}, "receivedAt": "", **message})
+        received = utc_text(self.settings.clock())
+        self.profiles.apply({"context": {}, "receivedAt": received, **message})
         self.changes.notify()
 
     async def stop_listening(self) -> None:
@@ -166,5 +175,5 @@ class SegmentEmulator:
         app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[answer])
         app.add_routes(TrackingApi(self._inbox, self.write_key).routes())
         app.add_routes(ProfileApi(self.profiles, space=self.space, token=self.token).routes())
-        app.add_routes(DebuggerPages(self._inbox, self.profiles).routes())
+        app.add_routes(DebuggerPages(self._inbox, self.profiles, self._pages).routes())
         return app

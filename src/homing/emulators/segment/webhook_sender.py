@@ -86,8 +86,7 @@ class SegmentWebhookSender:
         self.url = url
         self.destination = destination
         self.changes = Changes()
-        self.sent = self.delivered = self.refused = 0
-        self._given_up = 0
+        self.sent = self.delivered = self.refused = self.given_up = 0
         self._pace = pace = pace or SenderPace()
         self._poster = Poster(
             keep=pace.keep,
@@ -135,7 +134,7 @@ class SegmentWebhookSender:
     @property
     def lost(self) -> int:
         """How many events never came through: retried too long, or by the fault ``drop``."""
-        return self._given_up + self._outbox.dropped
+        return self.given_up + self._outbox.dropped
 
     def send(self, event: Mapping[str, Any]) -> frozenset[str]:
         """
@@ -215,7 +214,7 @@ class SegmentWebhookSender:
         elif post.status is not None and _is_final(post.status):
             self.refused += len(events)
         else:
-            self._given_up += len(events)
+            self.given_up += len(events)
         return post
 
     async def _audience(self, url: str, call: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from homing.emulators.faults import FaultPlan
 from homing.emulators.intake import Handler, Intake
 from homing.emulators.ledger import Ledger
 from homing.emulators.misbehaviour import Misbehaviour
+from homing.emulators.pages import Pages
 from homing.emulators.sendgrid import errors
 from homing.emulators.sendgrid.account import Account
 from homing.emulators.sendgrid.account_api import AccountApi
@@ -63,7 +64,7 @@ class ApiSide:
 
 
 def application(
-    api: ApiSide, *, delivery: Delivery, rendering: Rendering, recipients: Recipients
+    api: ApiSide, pages: Pages, *, delivery: Delivery, rendering: Rendering, recipients: Recipients
 ) -> web.Application:
     """Make the whole web application: ``/v3/…`` is the API, the rest pages."""
 
@@ -78,5 +79,5 @@ def application(
     app.add_routes(AccountApi(api.account).routes())
     app.add_routes(GroupApi(api.account).routes())
     app.add_routes(ListApi(api.account).routes())
-    app.add_routes(MailboxPages(api.account, rendering, recipients).routes())
+    app.add_routes(MailboxPages(api.account, rendering, recipients, pages=pages).routes())
     return app

@@ -11,6 +11,7 @@ from homing.emulators.faults import FaultPlan, Faults
 from homing.emulators.ledger import Ledger
 from homing.emulators.newest import Newest
 from homing.emulators.outbox import Event
+from homing.emulators.pages import Pages
 from homing.emulators.posting import Post
 from homing.emulators.sendgrid.account import Account
 from homing.emulators.sendgrid.application import ApiSide, application
@@ -79,8 +80,10 @@ class SendGridEmulator:
             self._account, self._rendering, self.recipients, changes=self.changes
         )
         self._api = ApiSide(self._account, api_key, faults=faults.sendgrid, changes=self.changes)
+        self._pages = Pages("SendGrid", "/mailbox", self._account.settings.clock)
         app = application(
             self._api,
+            self._pages,
             delivery=self._delivery,
             rendering=self._rendering,
             recipients=self.recipients,
@@ -180,6 +183,11 @@ class SendGridEmulator:
     def webhook_faults(self) -> FaultPlan:
         """What befalls events on their way."""
         return self._courier.outbox.faults
+
+    @property
+    def neighbours(self) -> list[tuple[str, str]]:
+        """Name and address of pages elsewhere that the mailbox links to; may be changed."""
+        return self._pages.neighbours
 
     @property
     def outcomes(self) -> dict[str, Outcome]:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from html import escape
 from itertools import islice
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from homing.emulators.pages import missing, page, pretty, stylesheet_route
+from homing.emulators.pages import Pages, pretty, stylesheet_route
 from homing.emulators.sendgrid.account import Account, Handler
 from homing.emulators.sendgrid.mail import AcceptedMail
 from homing.emulators.sendgrid.markup import rewritten, with_footer
@@ -35,6 +35,9 @@ _NOTES: Final = {
     "spam": "Marked as spam: the address is suppressed from now on.",
     "machine": "Opened by a machine, as mail programs do that load everything in advance.",
 }
+_FOOTER: Final = (
+    '<p style="font:12px/1.5 sans-serif;color:#777;text-align:center;margin:24px 0">{}</p>'
+)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _Act = Callable[[AcceptedMail], object]
@@ -44,11 +47,15 @@ class MailboxPages:
     """
     Pages over the accepted mail.
 
-    To look at a mail's page is to open it; so is loading its pixel, which the
-    page's own rendition leaves out.
+    To look at a mail's page is to open it, but for coming back to it with a
+    note or ``?look=again``; so is loading its pixel, which the page's own
+    rendition leaves out.
     """
 
-    def __init__(self, account: Account, rendering: Rendering, recipients: Recipients) -> None:
+    def __init__(
+        self, account: Account, rendering: Rendering, recipients: Recipients, *, pages: Pages
+    ) -> None:
+        self._pages = pages
         self._account = account
         self._rendering = rendering
         self._recipients = recipients
@@ -80,23 +87,29 @@ class MailboxPages:
         to = request.query.get("to", "").strip()
         chosen = reversed(mailbox.to(to)) if to else mailbox.newest()
         mails = [(mail, await self._rendering.render(mail)) for mail in [*islice(chosen, SHOWN)]]
-        return page("mailbox.html", mails=mails, total=mailbox.total, to=to)
+        return self._pages.show("mailbox.html", mails=mails, total=mailbox.total, to=to)
 
     async def _mail(self, request: web.Request) -> web.Response:
         mail = self._found(request)
         if mail is None:
-            return missing("mail")
+            return self._pages.missing("mail")
         content = await self._rendering.render(mail)
         note = _NOTES.get(request.query.get("note", ""), "")
-        if not note:
+        if not (note or "look" in request.query):
             self._recipients.open(mail, user_agent=_user_agent(request))
-        data = pretty(mail.template_data)
-        return page("mail.html", mail=mail, content=content, note=note, data=data)
+        return self._pages.show(
+            "mail.html",
+            mail=mail,
+            content=content,
+            note=note,
+            data=pretty(mail.template_data),
+            to_url=f"/mailbox?to={quote(mail.to)}",
+        )
 
     async def _body(self, request: web.Request) -> web.Response:
         mail = self._found(request)
         if mail is None:
-            return missing("mail")
+            return self._pages.missing("mail")
         content = await self._rendering.render(mail)
         html = content.html or f"<pre>{escape(content.text)}</pre>"
         # A large mail must not hold up the API meanwhile.
@@ -120,7 +133,7 @@ class MailboxPages:
         if not tracking.is_on("subscription_tracking") and mail.group_id is None:
             return html
         link = f'<a href="/unsubscribe/{mail.id}">Unsubscribe</a>'
-        return with_footer(html, f'<p style="font-size:12px;color:#777">{link}</p>')
+        return with_footer(html, _FOOTER.format(link))
 
     async def _pixel(self, request: web.Request) -> web.Response:
         mail = self._found(request)
@@ -133,14 +146,14 @@ class MailboxPages:
     async def _click(self, request: web.Request) -> web.Response:
         mail, index = self._found(request), _number(request.match_info["index"])
         if mail is None or index is None:
-            return missing("link")
+            return self._pages.missing("link")
         await self._rendering.render(mail)
         target = self._recipients.click(mail, index, user_agent=_user_agent(request))
         if target is None:
-            return missing("link")
+            return self._pages.missing("link")
         if urlsplit(target).hostname in _LOOPBACK:
             return web.Response(status=302, headers={"Location": target})
-        return page("leaving.html", target=target, mail_id=mail.id)
+        return self._pages.show("leaving.html", target=target, mail_id=mail.id)
 
     async def _unsubscribe(self, request: web.Request) -> web.Response:
         return self._changed(request, self._recipients.unsubscribe)
@@ -154,11 +167,11 @@ class MailboxPages:
     def _changed(self, request: web.Request, act: _Act) -> web.Response:
         mail = self._found(request)
         if mail is None:
-            return missing("mail")
+            return self._pages.missing("mail")
         act(mail)
         group = self._account.suppressions.groups.get(mail.group_id or -1)
         everything = self._account.suppressions.find("unsubscribes", mail.to) is not None
-        return page(
+        return self._pages.show(
             "unsubscribed.html",
             gone=everything or self._recipients.is_unsubscribed(mail),
             group=group.name if group and not everything else "",
@@ -170,7 +183,7 @@ class MailboxPages:
         async def serve(request: web.Request) -> web.Response:
             mail = self._found(request)
             if mail is None:
-                return missing("mail")
+                return self._pages.missing("mail")
             act(mail)
             return web.Response(status=303, headers={"Location": f"/mailbox/{mail.id}?note={note}"})
 

@@ -38,7 +38,7 @@ WHERE event = ? ORDER BY id;
 
 -- name: dead_newest
 SELECT effect.*, payload FROM effect INDEXED BY effect_ended LEFT JOIN effect_data ON effect = id
-WHERE state = 'dead' AND id < ? ORDER BY id DESC LIMIT ?;
+WHERE state = 'dead' AND state IN ('dead', 'dropped') AND id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: of_person
 SELECT id, dest, state FROM effect WHERE state = 'ready' AND lane = ?1

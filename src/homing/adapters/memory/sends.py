@@ -1,0 +1,307 @@
+"""The ledger: answers ``ports.Sends``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
+
+from homing.adapters.memory.table import Journal, Table
+from homing.core.digests import address_trace
+from homing.core.effects import NewSend, SendRow
+from homing.core.ledger import CLAIMABLE, SendState
+from homing.ports import Attempt
+
+NEWEST = 1 << 62
+OUT = frozenset({SendState.IN_FLIGHT, SendState.UNKNOWN})
+APART = CLAIMABLE | {SendState.PARKED}
+OPEN = CLAIMABLE | OUT | {SendState.PARKED}
+
+
+class MemorySends:
+    """
+    See `homing.ports.Sends`.
+
+    Rows are copied on their way in and out: a `SendRow` may be changed by whoever has it.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._last: Table[None, int] = Table(journal)
+        self._rows: Table[int, SendRow] = Table(journal)
+        self._data: Table[int, bytes] = Table(journal)
+        self._once: Table[tuple[int, str, str], int] = Table(journal)
+        self._of_origin: Table[int, tuple[int, ...]] = Table(journal)
+        self._of_person: Table[int, tuple[int, ...]] = Table(journal)
+        self._lanes: Table[int, tuple[int, ...]] = Table(journal)
+        self._heads: Table[int, None] = Table(journal)
+        self._traces: Table[int, tuple[int, ...]] = Table(journal)
+        self._attempts: Table[int, tuple[Attempt, ...]] = Table(journal)
+
+    def next_id(self) -> int:
+        """The id the next send gets."""
+        return (self._last.get(None) or 0) + 1
+
+    def reserve(self, send: NewSend, *, lane: int | None) -> bool:
+        """Add a send; False when this (origin, rule, step) was reserved before."""
+        name = (send.origin, send.rule, send.step)
+        if name in self._once:
+            return False
+        self._once[name] = send.id
+        self._last[None] = max(send.id, self.next_id() - 1)
+        self._data[send.id] = send.data
+        _append(self._of_origin, send.origin, send.id)
+        _append(self._of_person, send.person, send.id)
+        self._put(_row(send, lane))
+        self._enter(send.id, lane)
+        return True
+
+    def claimable(self, *, now: int, limit: int) -> list[SendRow]:
+        """Heads of lanes that are due, oldest first."""
+        heads = (self._rows[number] for number in self._heads)
+        due = [row for row in heads if row.state in CLAIMABLE and row.due_at <= now]
+        return [copy(row) for row in sorted(due, key=lambda row: (row.due_at, row.id))[:limit]]
+
+    def next_due(self) -> int | None:
+        """When the next head of a lane falls due."""
+        heads = (self._rows[number] for number in self._heads)
+        return min((row.due_at for row in heads if row.state in CLAIMABLE), default=None)
+
+    def data(self, number: int) -> bytes:
+        """The template data of a send, JSON; empty once retention took it."""
+        data = self._data.get(number)
+        return b"{}" if data is None else data
+
+    def intend(self, number: int, *, now: int) -> None:
+        """Mark as in flight, one more attempt."""
+        row = self._rows.get(number)
+        if row is not None:
+            attempt = row.attempt + 1
+            state = SendState.IN_FLIGHT.value
+            self._put(replace(row, state=state, attempt=attempt, in_flight_at=now))
+
+    def accept(
+        self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
+    ) -> bool:
+        """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
+        kept = self._rows.get(row.id)
+        if kept is None or kept.state != SendState.IN_FLIGHT:
+            return False
+        self._put(
+            replace(
+                kept,
+                state=SendState.ACCEPTED.value,
+                reason=None,
+                accepted_at=now,
+                message_id=message_id,
+                lane=None,
+                unknown_due=None,
+                silent_due=silent_due,
+            )
+        )
+        self._leave(kept)
+        return True
+
+    def save(self, row: SendRow) -> None:
+        """Write the columns of a row that may change; a lane left is handed on."""
+        kept = self._rows.get(row.id)
+        if kept is None:
+            return
+        lane = None if row.lane is None else kept.lane
+        self._put(_changed(kept, row, lane))
+        if kept.lane is None:
+            return
+        if lane is None:
+            self._leave(kept)
+        elif row.state in CLAIMABLE and row.id in self._heads:
+            # two people's lanes became one while both had something out: this one waits its turn
+            self._heads.drop(row.id)
+            self._promote(kept.lane, kept.id)
+
+    def rejoin(self, row: SendRow, *, lane: int) -> None:
+        """Save a send that left its lane, and put it back: in order of number, behind the head."""
+        kept = self._rows.get(row.id)
+        if kept is None:
+            return
+        if kept.lane != lane:
+            if kept.lane is not None:
+                self._leave(kept)
+            self._put(_changed(kept, row, lane))
+            self._enter(row.id, lane)
+        else:
+            self.save(row)
+        row.lane, row.head = lane, int(row.id in self._heads)
+
+    def get(self, number: int) -> SendRow | None:
+        """One send."""
+        row = self._rows.get(number)
+        return None if row is None else copy(self._as_it_is(row))
+
+    def by_trace(self, key: int, *, limit: int) -> list[SendRow]:
+        """Sends a traced key leads to, newest first."""
+        return self._in_order(self._known(self._traces.get(key)))[::-1][:limit]
+
+    def add_trace(self, key: int, number: int) -> None:
+        """Let a key lead to a send."""
+        if number not in (self._traces.get(key) or ()):
+            _append(self._traces, key, number)
+
+    def in_flight(self) -> list[SendRow]:
+        """Sends with an open intent."""
+        return self._in_order(row for row in self._all() if row.state == SendState.IN_FLIGHT)
+
+    def unknown_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Unknown sends whose wait for evidence is over, by the clock of the receiver's health."""
+        due = [row for row in self._all() if row.unknown_due is not None and row.unknown_due <= now]
+        return self._copies(sorted(due, key=lambda row: (row.unknown_due, row.id)))[:limit]
+
+    def silent_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Accepted sends of which nothing was heard in time."""
+        due = [row for row in self._all() if row.silent_due is not None and row.silent_due <= now]
+        return self._copies(sorted(due, key=lambda row: (row.silent_due, row.id)))[:limit]
+
+    def newest(self, *, state: str | None, before: int | None, limit: int) -> list[SendRow]:
+        """Sends, newest first."""
+        start = NEWEST if before is None else before
+        rows = (row for row in self._all() if row.id < start and state in (None, row.state))
+        return self._in_order(rows)[::-1][:limit]
+
+    def aside(self, email: str, *, limit: int) -> list[SendRow]:
+        """Sends of an email that stepped out of their lanes and may still leave, oldest first."""
+        return self._in_order(
+            row
+            for row in self._all()
+            if row.email == email and row.lane is None and row.state in CLAIMABLE
+        )[:limit]
+
+    def open_of_person(self, person: int) -> list[SendRow]:
+        """A person's sends that have not left yet or may leave again, oldest first."""
+        rows = self._known(self._of_person.get(person))
+        return self._in_order(row for row in rows if row.lane is not None or row.state in APART)
+
+    def of_event(self, number: int) -> list[SendRow]:
+        """The sends that an event caused, also those that were refused."""
+        return self._in_order(self._known(self._of_origin.get(number)))
+
+    def add_attempt(self, number: int, attempt: Attempt) -> None:
+        """Keep what an attempt came to."""
+        self._attempts[number] = (*(self._attempts.get(number) or ()), attempt)
+
+    def attempts(self, number: int) -> list[Attempt]:
+        """What attempts of a send came to, but for a plain acceptance; oldest first."""
+        return list(self._attempts.get(number) or ())
+
+    def erase(self, number: int) -> None:
+        """Strike out who a send went to, and its trace; that it was sent stays in the books."""
+        row = self._rows.get(number)
+        if row is None:
+            return
+        reason = None if row.reason is None else "erased"
+        self._put(replace(row, address=None, user="", reason=reason))
+        self._attempts[number] = tuple(replace(a, detail="") for a in self.attempts(number))
+        self._data.drop(number)
+        if row.address is not None:
+            _remove(self._traces, address_trace(row.address), number)
+
+    def prune(self, before_ms: int, *, limit: int) -> int:
+        """Delete some of the oldest sends reserved before, none still open; how many went."""
+        last = self.next_id() - 1
+        old = [
+            row
+            for row in self._all()
+            if row.reserved_at < before_ms and row.state not in OPEN and row.id != last
+        ]
+        gone = self._in_order(old)[:limit]
+        for row in gone:
+            self._rows.drop(row.id)
+            self._once.drop((row.origin, row.rule, row.step))
+            self._data.drop(row.id)
+            self._attempts.drop(row.id)
+        return len(gone)
+
+    def merge(self, loser: int, winner: int) -> None:
+        """Let what is open of one person be another's, behind what is in flight."""
+        for row in self.open_of_person(loser):
+            lane = row.lane
+            if lane is not None:
+                _remove(self._lanes, lane, row.id)
+                lane += (winner - loser) * 2
+                _append(self._lanes, lane, row.id)
+            self._put(replace(row, lane=lane, person=winner))
+            _remove(self._of_person, loser, row.id)
+            _append(self._of_person, winner, row.id)
+        for lane in (winner * 2, winner * 2 + 1):
+            for number in self._lanes.get(lane) or ():
+                self._heads.drop(number)
+            self._promote(lane)
+
+    def _all(self) -> list[SendRow]:
+        return self._rows.values()
+
+    def _put(self, row: SendRow) -> None:
+        self._rows[row.id] = row
+
+    def _as_it_is(self, row: SendRow) -> SendRow:
+        return replace(row, head=int(row.id in self._heads))
+
+    def _copies(self, rows: Iterable[SendRow]) -> list[SendRow]:
+        return [self._as_it_is(row) for row in rows]
+
+    def _in_order(self, rows: Iterable[SendRow]) -> list[SendRow]:
+        return self._copies(sorted(rows, key=lambda row: row.id))
+
+    def _enter(self, number: int, lane: int | None) -> None:
+        if lane is None:
+            return
+        if not self._lanes.get(lane):
+            self._heads[number] = None
+        _append(self._lanes, lane, number)
+
+    def _leave(self, row: SendRow) -> None:
+        if row.lane is None:
+            return
+        _remove(self._lanes, row.lane, row.id)
+        if row.id in self._heads:
+            self._heads.drop(row.id)
+            self._promote(row.lane)
+
+    def _promote(self, lane: int, otherwise: int | None = None) -> None:
+        """Make a head: what is out, else *otherwise*, else the lowest number."""
+        members = self._lanes.get(lane) or ()
+        out = [number for number in members if self._rows[number].state in OUT]
+        best = min(out, default=otherwise) if out or otherwise else min(members, default=None)
+        if best is not None:
+            self._heads[best] = None
+
+    def _known(self, numbers: tuple[int, ...] | None) -> list[SendRow]:
+        return [self._rows[number] for number in numbers or () if number in self._rows]
+
+
+def _append(table: Table[int, tuple[int, ...]], key: int, number: int) -> None:
+    table[key] = (*(table.get(key) or ()), number)
+
+
+def _remove(table: Table[int, tuple[int, ...]], key: int, number: int) -> None:
+    table[key] = tuple(one for one in table.get(key) or () if one != number)
+
+
+def _row(send: NewSend, lane: int | None) -> SendRow:
+    return SendRow(
+        id=send.id, tag=send.tag, origin=send.origin, rule=send.rule, step=send.step,
+        variant=send.variant, version=send.version, event=send.event, person=send.person,
+        user=send.user, email=send.email, kind=send.kind, template=send.template,
+        address=send.address, group_id=send.group_id, state=send.state, reason=send.reason,
+        mail=None, attempt=0, reserved_at=send.reserved_at, due_at=send.due_at,
+        expires_at=send.expires_at, in_flight_at=None, accepted_at=None, delivered_at=None,
+        last_event_at=None, message_id=None, lane=lane, head=0, unknown_due=None, silent_due=None,
+        flags=send.flags,
+    )  # fmt: skip
+
+
+def _changed(kept: SendRow, row: SendRow, lane: int | None) -> SendRow:
+    return replace(
+        kept, state=str(row.state), reason=row.reason, due_at=row.due_at,
+        expires_at=row.expires_at, attempt=row.attempt, lane=lane, unknown_due=row.unknown_due,
+        silent_due=row.silent_due, mail=row.mail, accepted_at=row.accepted_at,
+        delivered_at=row.delivered_at, last_event_at=row.last_event_at,
+        message_id=row.message_id, flags=row.flags,
+    )  # fmt: skip

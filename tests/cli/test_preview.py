@@ -1,0 +1,246 @@
+"""``homing preview`` and ``homing send-test`` in capture mode: the code that sends, sending nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homing.cli import preview, send_test
+from tests.cli.conftest import EXTRA, HTML, Command, homing
+
+CONFIG = """
+[sendgrid]
+mode = "capture"
+from = "Acme <hello@acme.example>"
+groups = { newsletter = 12345 }
+
+[email.digest]
+template = "d-00000000000000000000000000000002"
+group = "newsletter"
+cc = ["copy@acme.example"]
+
+[route.digest]
+when = 'event = "Digest Due"'
+send = "digest"
+
+[route.digest-special]
+when = 'event = "Special Due"'
+send = { email = "digest", template = "d-00000000000000000000000000000009", data = { special = "$.properties.x" } }
+"""
+EVENT: dict[str, Any] = {
+    "type": "track",
+    "event": "Own",
+    "userId": "u1",
+    "properties": {"colour": "red", "x": "<b>"},
+    "context": {"traits": {"email": "Ada@Example.com"}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A configuration with an email of our own and one of SendGrid's, an event, traits."""
+    (tmp_path / "homing.toml").write_text(CONFIG + EXTRA)
+    (tmp_path / "own.html").write_text(HTML)
+    (tmp_path / "own.txt").write_text("Dear {{name}}")
+    (tmp_path / "event.json").write_text(json.dumps(EVENT))
+    (tmp_path / "profile.json").write_text('{"name": "A & B", "plan": "pro"}')
+    return tmp_path
+
+
+@pytest.fixture
+def show(folder: Path) -> Command:
+    """Runs `homing preview EMAIL --event event.json --json …`."""
+
+    def shown(email: str, *args: object) -> Any:
+        return homing(folder, "preview", email, "--event", "event.json", "--json", *args)
+
+    return shown
+
+
+class TestOwnTemplate:
+    def test_is_rendered_as_the_recipient_reads_it(self, show: Command) -> None:
+        """HTML escaped, text and subject not."""
+        row = show("own", "--profile", "profile.json").row
+
+        assert set(preview.FIELDS) == set(row)
+        assert ("own", "Ada@Example.com", "reserved") == (row["rule"], row["to"], row["state"])
+        assert ("Hello A & B", "Dear A & B") == (row["subject"], row["text"])
+        assert "<p>Dear A &amp; B, <a href='https://acme.example/red'>see</a></p>" == row["html"]
+
+    def test_the_body_is_the_one_that_would_be_posted(self, show: Command) -> None:
+        """Text before HTML, as SendGrid wants it; the data stays here."""
+        body = show("own", "--profile", "profile.json").row["body"]
+
+        assert ["text/plain", "text/html"] == [part["type"] for part in body["content"]]
+        assert "Hello A & B" == body["subject"]
+        (personalization,) = body["personalizations"]
+        assert [{"email": "Ada@Example.com"}] == personalization["to"]
+        assert "own" == personalization["custom_args"]["homing_rule"]
+        assert "dynamic_template_data" not in personalization
+
+    def test_variables_used_and_missing_and_links(self, show: Command) -> None:
+        """Without traits there is no name."""
+        row = show("own").row
+
+        assert ["colour", "name"] == row["used"]
+        assert ["name"] == row["missing"]
+        assert ["https://acme.example/red"] == row["links"]
+
+    def test_the_html_can_be_written_to_a_file(self, show: Command, folder: Path) -> None:
+        """To be opened in a browser."""
+        row = show("own", "--html", "out.html").row
+
+        assert row["html"] == (folder / "out.html").read_text()
+
+    def test_a_template_that_cannot_be_rendered_is_65(self, show: Command, folder: Path) -> None:
+        """And the rest is shown all the same."""
+        (folder / "own.html").write_text("{{#with a}}{{b}}{{/with}}")
+
+        done = show("own")
+
+        assert 65 == done.code
+        assert done.row["error"]
+        assert "with" in " ".join(done.row["warnings"])
+
+    def test_people_read_it_without_moving_the_cursor(self, folder: Path) -> None:
+        """Hostile traits are but text."""
+        (folder / "profile.json").write_text('{"name": "\\u001b[2J"}')
+
+        done = homing(
+            folder, "preview", "own", "--event", "event.json", "--profile", "profile.json"
+        )
+
+        assert "\x1b" not in done.out
+        assert "API BODY" in done.out
+
+
+class TestSendGridTemplate:
+    def test_the_exact_body_without_the_mail(self, show: Command) -> None:
+        """SendGrid has the template."""
+        row = show("digest").row
+
+        assert (None, None) == (row["html"], row["used"])
+        assert "d-00000000000000000000000000000002" == row["body"]["template_id"]
+        assert {"group_id": 12345} == row["body"]["asm"]
+        (personalization,) = row["body"]["personalizations"]
+        assert [{"email": "copy@acme.example"}] == personalization["cc"]
+        assert row["data"] == personalization["dynamic_template_data"]
+
+    @pytest.mark.parametrize("wrap", [False, True])
+    def test_a_downloaded_template_is_rendered(
+        self, show: Command, folder: Path, wrap: bool
+    ) -> None:
+        """A version alone, or the template with its versions: the active one."""
+        version = {
+            "active": 1,
+            "subject": "{{colour}} {{x}}",
+            "html_content": "<a href='{{unsubscribe}}'>x</a>{{nothing}}",
+        }
+        old = {"active": 0, "subject": "old", "html_content": "old"}
+        found: Any = {"id": "d-2", "versions": [old, version]} if wrap else version
+        (folder / "template.json").write_text(json.dumps(found))
+
+        row = show("digest", "--template", "template.json").row
+
+        assert "red &lt;b&gt;" == row["subject"]  # SendGrid escapes subjects
+        assert ["nothing"] == row["missing"]
+        assert 1 == len(row["links"])
+        assert "content" not in row["body"]
+
+    @pytest.mark.parametrize("content", ["{}", "[]", '{"versions": []}', "nonsense", '{"versions": [7]}'])
+    def test_what_is_no_template_is_65(self, show: Command, folder: Path, content: str) -> None:
+        """Said in words."""
+        (folder / "template.json").write_text(content)
+
+        done = show("digest", "--template", "template.json")
+
+        assert 65 == done.code
+        assert "Traceback" not in done.err
+
+
+class TestRoute:
+    def test_the_first_that_holds_is_taken(self, show: Command, folder: Path) -> None:
+        """Its action's data and template over the email's."""
+        (folder / "event.json").write_text(json.dumps({**EVENT, "event": "Special Due"}))
+
+        row = show("digest").row
+
+        assert "digest-special" == row["rule"]
+        assert {"special": "<b>"} == row["data"]
+        assert "d-00000000000000000000000000000009" == row["body"]["template_id"]
+
+    def test_another_can_be_named(self, show: Command) -> None:
+        """One that sends the email; any other is refused."""
+        assert "digest-special" == show("digest", "--route", "digest-special").row["rule"]
+        assert 65 == show("digest", "--route", "own").code
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("event", "reason"),
+        [
+            ({**EVENT, "context": {}}, "no_email"),
+            ({**EVENT, "context": {"traits": {"email": "not an address"}}}, "bad_"),
+            ({**EVENT, "properties": {"email": "a@b"}}, "bad_"),
+        ],
+    )
+    def test_what_would_not_leave_says_why(
+        self, show: Command, folder: Path, event: dict[str, Any], reason: str
+    ) -> None:
+        """The gate is the real one."""
+        (folder / "event.json").write_text(json.dumps(event))
+
+        row = show("digest").row
+
+        assert "skipped" == row["state"]
+        assert row["reason"].startswith(reason)
+
+
+class TestFixtures:
+    def test_every_event_of_a_folder(self, folder: Path) -> None:
+        """Each an event, or an event with its person's traits."""
+        (folder / "some").mkdir()
+        (folder / "some" / "a.json").write_text(json.dumps(EVENT))
+        (folder / "some" / "b.json").write_text(
+            json.dumps({"event": EVENT, "profile": {"name": "Bea"}})
+        )
+
+        rows = homing(folder, "preview", "own", "--fixtures", "some", "--json").rows
+
+        assert [["name"], []] == [row["missing"] for row in rows]
+        assert ["some/a.json", "some/b.json"] == [row["fixture"] for row in rows]
+
+    def test_an_empty_folder_is_65(self, folder: Path) -> None:
+        """Nothing to preview is a mistake."""
+        (folder / "some").mkdir()
+
+        assert 65 == homing(folder, "preview", "own", "--fixtures", "some").code
+
+    def test_one_of_both(self, folder: Path) -> None:
+        """No event at all is a usage error."""
+        assert 2 == homing(folder, "preview", "own").code
+
+
+class TestSendTestCaptured:
+    def test_says_that_nothing_left(self, folder: Path) -> None:
+        """Exit 0: in capture mode that is what should happen."""
+        done = homing(
+            folder, "send-test", "own", "--to", "me@example.com", "--event", "event.json", "--json"
+        )
+
+        assert 0 == done.code
+        assert set(send_test.FIELDS) == set(done.row)
+        assert ("captured", "me@example.com") == (done.row["status"], done.row["to"])
+        assert "nothing left" in done.row["reason"]
+
+    @pytest.mark.parametrize("to", ["not an address", "a@b", "x" * 400 + "@example.com"])
+    def test_an_address_that_sendgrid_would_refuse(self, folder: Path, to: str) -> None:
+        """Is refused by the gate: exit 1."""
+        done = homing(
+            folder, "send-test", "own", "--to", to, "--event", "event.json", "--json"
+        )
+
+        assert (1, "skipped") == (done.code, done.row["status"])
