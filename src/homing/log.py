@@ -43,7 +43,11 @@ ROWS_PRUNED: Final = "rows.pruned"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_ADDRESS = re.compile(r"([A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]*@([A-Za-z0-9.-]+)")
+# The name before an address's "@", also in quotes, beyond ASCII, or encoded for a URL. A name that
+# is not one is redacted all the same; each run of characters is looked at once.
+_NAME = r"[^\s@\"<>,;()\[\]]"
+_PLAIN_NAME = re.compile(rf"(?<!{_NAME})({_NAME}){_NAME}*(?=@|%40)")
+_QUOTED_NAME = re.compile(r'"(?:\\"|[^"@]){1,64}"(?=@)')
 _KEY = re.compile(r"SG\.[\w-]{8,}(\.[\w-]+)?|(?i:bearer|basic)\s+[\w.~+/=:-]{8,}")
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 
@@ -74,7 +78,10 @@ class Redact:
         """Redact one text."""
         if self._secrets is not None:
             value = self._secrets.sub("***", value)
-        return _ADDRESS.sub(r"\1…@\2", _KEY.sub("***", value))
+        value = _KEY.sub("***", value)
+        if "@" not in value and "%40" not in value:
+            return value
+        return _PLAIN_NAME.sub(r"\1…", _QUOTED_NAME.sub('"…"', value))
 
 
 redact = Redact()

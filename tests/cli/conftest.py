@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.service import World, track, world
 
 from homing.cli.main import run
-from tests.support.service import World, track, world
 
 EXTRA = """
 [email.own]

@@ -6,10 +6,10 @@ import fcntl
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Command, homing
 
 from homing.cli import act as acts
 from homing.cli import dead, erase, replay
-from tests.cli.conftest import Command, homing
 
 
 class TestPause:
@@ -116,7 +116,7 @@ class TestReplay:
         config = copy / "homing.toml"
         config.write_text(
             config.read_text()
-            + "\n[route.late]\nwhen = 'event = \"Order Completed\"'\nsend = \"digest\"\n"
+            + '\n[route.late]\nwhen = \'event = "Order Completed"\'\nsend = "digest"\n'
         )
 
         act("replay", "--name", "Order Completed", "--yes")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from homing.cli import check
 from tests.cli.conftest import Command, homing
+
+from homing.cli import check
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
@@ -37,7 +38,7 @@ class TestCheck:
     def test_json_has_one_problem_a_line(self, tmp_path: Path) -> None:
         """Errors and warnings alike, on standard output."""
         config = tmp_path / "bad.toml"
-        config.write_text('[server]\nlisten = 7\n')
+        config.write_text("[server]\nlisten = 7\n")
 
         done = homing(tmp_path, "check", config, "--json")
 
@@ -72,8 +73,8 @@ class TestCheck:
         config = copy / "homing.toml"
         config.write_text(
             config.read_text()
-            + "\n[route.slip]\nwhen = 'event = \"Order Complete\"'\nsend = \"digest\"\n"
-            + "\n[route.never]\nwhen = 'event = \"Wholly Else\"'\nsend = \"digest\"\n"
+            + '\n[route.slip]\nwhen = \'event = "Order Complete"\'\nsend = "digest"\n'
+            + '\n[route.never]\nwhen = \'event = "Wholly Else"\'\nsend = "digest"\n'
         )
 
         said = {row["key"]: row["message"] for row in homing(copy, "check", "--json").rows}

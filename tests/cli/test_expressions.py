@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import homing
 
 from homing.cli.expressions import Case
 from homing.cli.main import run
-from tests.cli.conftest import homing
 
 EVENT = {
     "type": "track",
@@ -151,7 +151,7 @@ class TestJsonl:
             {"map": "$.properties.x", "event": {"properties": {"x": [1, {"y": None}]}}},
             {"map": "$.properties.x", "event": {}},
             {"map": "$.profile.plan", "event": {}, "profile": {"plan": "pro"}},
-            {"when": "profile.plan = \"pro\"", "event": {}, "profile": {"plan": "pro"}},
+            {"when": 'profile.plan = "pro"', "event": {}, "profile": {"plan": "pro"}},
         )
 
         assert [

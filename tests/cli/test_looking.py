@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Command
 
 from homing.cli import events, people, sends, stats, tail, views
-from tests.cli.conftest import Command
 
 NOTHING_MOVES_THE_CURSOR = "\x1b"
 

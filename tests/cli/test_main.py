@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Command, homing
 
 from homing.cli.main import COMMANDS, exit_code_of
 from homing.core.errors import HomingError
 from homing.processes.control import NotRunning, Refused
-from tests.cli.conftest import Command, homing
 
 HEAVY = ("pydantic", "aiohttp", "asyncio", "apsw", "rich", "sqlite_utils", "structlog", "sendgrid")
 
@@ -126,7 +126,11 @@ class TestCompletion:
         """What the script asks for is answered."""
         done = homing(
             Path.cwd(),
-            environ={"_HOMING_COMPLETE": "bash_complete", "COMP_WORDS": "homing se", "COMP_CWORD": "1"},
-        )  # fmt: skip
+            environ={
+                "_HOMING_COMPLETE": "bash_complete",
+                "COMP_WORDS": "homing se",
+                "COMP_CWORD": "1",
+            },
+        )
 
         assert {"plain,serve", "plain,sends", "plain,send-test"} == set(done.out.split())

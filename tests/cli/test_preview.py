@@ -1,4 +1,4 @@
-"""``homing preview`` and ``homing send-test`` in capture mode: the code that sends, sending nothing."""
+"""``homing preview``, and ``homing send-test`` in capture mode: nothing is sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import EXTRA, HTML, Command, Result, homing
 
 from homing.cli import preview, send_test
-from tests.cli.conftest import EXTRA, HTML, Command, homing
 
 CONFIG = """
 [sendgrid]
@@ -28,7 +28,11 @@ send = "digest"
 
 [route.digest-special]
 when = 'event = "Special Due"'
-send = { email = "digest", template = "d-00000000000000000000000000000009", data = { special = "$.properties.x" } }
+
+[route.digest-special.send]
+email = "digest"
+template = "d-00000000000000000000000000000009"
+data = { special = "$.properties.x" }
 """
 EVENT: dict[str, Any] = {
     "type": "track",
@@ -54,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
 def show(folder: Path) -> Command:
     """Runs `homing preview EMAIL --event event.json --json …`."""
 
-    def shown(email: str, *args: object) -> Any:
+    def shown(email: str, *args: object) -> Result:
         return homing(folder, "preview", email, "--event", "event.json", "--json", *args)
 
     return shown
@@ -150,7 +154,9 @@ class TestSendGridTemplate:
         assert 1 == len(row["links"])
         assert "content" not in row["body"]
 
-    @pytest.mark.parametrize("content", ["{}", "[]", '{"versions": []}', "nonsense", '{"versions": [7]}'])
+    @pytest.mark.parametrize(
+        "content", ["{}", "[]", '{"versions": []}', "nonsense", '{"versions": [7]}']
+    )
     def test_what_is_no_template_is_65(self, show: Command, folder: Path, content: str) -> None:
         """Said in words."""
         (folder / "template.json").write_text(content)
@@ -239,8 +245,6 @@ class TestSendTestCaptured:
     @pytest.mark.parametrize("to", ["not an address", "a@b", "x" * 400 + "@example.com"])
     def test_an_address_that_sendgrid_would_refuse(self, folder: Path, to: str) -> None:
         """Is refused by the gate: exit 1."""
-        done = homing(
-            folder, "send-test", "own", "--to", to, "--event", "event.json", "--json"
-        )
+        done = homing(folder, "send-test", "own", "--to", to, "--event", "event.json", "--json")
 
         assert (1, "skipped") == (done.code, done.row["status"])

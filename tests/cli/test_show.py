@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cli.conftest import Command
 
 from homing.cli.show import MAX_CELL, cell, text, time_text
-from tests.cli.conftest import Command
 
 HOSTILE = ["\x1b[2J", "\r", "\x07", "\u202e", "\x9b31m", "\x00", "\ud800"]
 
@@ -43,6 +43,7 @@ class TestText:
         """Each by one that can be seen."""
         assert text(f"a{hostile}b").replace("�", "").isprintable()
 
+    @settings(deadline=None)  # the machine may have other things to do
     @given(st.text(), st.recursive(st.none() | st.text() | st.integers(), st.lists))
     def test_a_cell_is_one_printable_line(self, words: str, value: object) -> None:
         """Whatever it holds, and however long."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
+from tests.cli.conftest import Command
 
 from homing.cli import backup as backups
 from homing.cli import db
-from tests.cli.conftest import Command
 
 
 class TestBackup:
@@ -62,7 +63,8 @@ class TestDb:
         assert "u2@example.com" in row["facts"]
 
     @pytest.mark.parametrize(
-        "sql", ["nonsense", "SELECT * FROM nowhere", "DELETE FROM send", "UPDATE send SET state = 1", ""]
+        "sql",
+        ["nonsense", "SELECT * FROM nowhere", "DELETE FROM send", "UPDATE send SET state = 1", ""],
     )
     def test_what_is_no_query_is_65(self, act: Command, sql: str) -> None:
         """Nothing can be written, not even to the snapshot."""
@@ -93,8 +95,6 @@ class TestDb:
 
     def test_rows_that_cannot_be(self, copy: Path, act: Command) -> None:
         """A lane without a head never sends again: exit 65."""
-        import apsw
-
         connection = apsw.Connection(str(copy / "homing.db"))
         connection.execute("UPDATE send SET lane = 99, head = 0, state = 'reserved' WHERE id = 1")
         connection.close()
@@ -107,6 +107,9 @@ class TestDb:
     def test_damage(self, copy: Path, act: Command) -> None:
         """Said, not raised: exit 65."""
         log = copy / "homing.log.db"
+        connection = apsw.Connection(str(log))
+        connection.execute("PRAGMA journal_mode = delete")  # all of it in the one file
+        connection.close()
         raw = bytearray(log.read_bytes())
         raw[4096:] = b"\xff" * (len(raw) - 4096)
         log.write_bytes(bytes(raw))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Command, homing
 
 from homing.cli import why
-from tests.cli.conftest import Command, homing
 
 
 class TestEvent:
@@ -21,7 +21,7 @@ class TestEvent:
         assert rules["order-confirmation"]["held"]
         assert not rules["digest"]["held"]
         assert not rules["digest"]["concerned"]
-        assert "false: event = \"Digest Due\"" in rules["digest"]["explanation"]
+        assert 'false: event = "Digest Due"' in rules["digest"]["explanation"]
         assert ["accepted"] == [send["state"] for send in row["sends"]]
 
     def test_a_clause_that_was_false_is_shown_with_its_value(self, look: Command) -> None:

@@ -45,6 +45,15 @@ BENCH: Final[Fields] = {
     "note": "what must be known to read it rightly",
 }
 
+SANDBOX: Final[Fields] = {
+    "what": "what happened; the first line is `opened` with the addresses, the last the summary",
+    "at": "when",
+    "who": "",
+    "name": "of the event or the email",
+    "detail": "in words",
+    "…": "the ids it goes by",
+}
+
 # what `--json` prints, by command; several tables where the answer has several forms
 FIELDS: Final[Mapping[str, tuple[Fields, ...]]] = {
     "check": (check.FIELDS,),
@@ -73,6 +82,7 @@ FIELDS: Final[Mapping[str, tuple[Fields, ...]]] = {
     "backup": (backup.BACKUP_FIELDS,),
     "restore": (backup.RESTORE_FIELDS,),
     "bench": (BENCH,),
+    "sandbox": (SANDBOX,),
     "db query": (db.QUERY_FIELDS,),
     "db tables": (db.TABLES_FIELDS,),
     "db check": (db.CHECK_FIELDS,),

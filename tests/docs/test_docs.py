@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 import pytest
+from tests.docs.generate import FIELDS, PAGES, REFERENCE, walk
 
 from homing.cli.main import COMMANDS
-from tests.docs.generate import FIELDS, PAGES, REFERENCE, walk
 
 EVERY = dict(walk())
 

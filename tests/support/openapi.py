@@ -66,7 +66,7 @@ def assert_request_valid(method: str, path: str, body: bytes = b"") -> None:
     assert not problems, f"{method} {path} is no valid request:\n  " + "\n  ".join(problems)
 
 
-def assert_response_valid(  # noqa: PLR0917 - as an answer reads: to what, which, with what
+def assert_response_valid(
     method: str,
     path: str,
     status: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import tempfile
 from collections import deque
@@ -69,16 +71,23 @@ class Call:
 
 @dataclass(slots=True)
 class FakeApi:
-    """Answers what comes next in the list, else *usual*; a function is asked with the call."""
+    """
+    Answers what comes next in the list, else *usual*; a function is asked with the call.
+
+    No answer comes before *gate* is open.
+    """
 
     usual: Answer | Callable[[Call], Answer] = ACCEPTED
     answers: deque[Answer] = field(default_factory=deque)
     calls: list[Call] = field(default_factory=list)
+    gate: asyncio.Event | None = None
 
     async def call(self, method: str, path: str, body: bytes | None) -> Answer:
         """Make a call."""
         call = Call(method, path, None if body is None else json.loads(body))
         self.calls.append(call)
+        if self.gate is not None:
+            await self.gate.wait()
         if self.answers:
             return self.answers.popleft()
         return self.usual(call) if callable(self.usual) else self.usual
@@ -166,5 +175,5 @@ def _with_id(event: dict[str, Any]) -> dict[str, Any]:
 def engagement(kind: str, email: str = "u1@x.io", **changes: object) -> Mapping[str, Any]:
     """One of SendGrid's events, by default of this moment."""
     event = {"event": kind, "email": email, "timestamp": NOON // 1000, **changes}
-    event.setdefault("sg_event_id", json.dumps(event, sort_keys=True)[:100])
+    event.setdefault("sg_event_id", hashlib.sha256(json.dumps(event).encode()).hexdigest())
     return event

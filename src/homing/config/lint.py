@@ -71,6 +71,7 @@ def warnings_of(settings: Settings, values: Values) -> Iterator[Finding]:
         yield Finding(("store", "url"), POSTGRESQL)
     yield from _of_receiving(settings)
     yield from _of_sending(settings)
+    yield from _of_writing(settings, values)
     yield from _of_emails(settings)
     for loc, condition in all_of(Condition, settings):
         for warning in condition.warnings:
@@ -106,6 +107,14 @@ def _of_sending(settings: Settings) -> Iterator[Finding]:
         yield Finding(("sendgrid", "mode"), message)
     elif sendgrid.api_key is None and settings.email:
         yield Finding(("sendgrid", "api_key"), f"`{KEY}` is not set: emails wait until it is")
+
+
+def _of_writing(settings: Settings, values: Values) -> Iterator[Finding]:
+    if settings.segment.write_key is not None:
+        return
+    for key in ("track", "identify"):
+        for loc, _ in found_at(values, ("route", "*", key)):
+            yield Finding(loc, f"`{KEY}` is not written: `segment.write_key` is not set")
 
 
 def _of_emails(settings: Settings) -> Iterator[Finding]:

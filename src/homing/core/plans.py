@@ -8,7 +8,7 @@ Durations are seconds. A *scope* is ``"global"`` or the name of an unsubscribe g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -193,3 +193,9 @@ class Plans:
     groups: Mapping[str, int]  # unsubscribe groups by name
     unknown_after_s: float = 300.0
     silent_after_s: float = 1_800.0
+    writes_to_segment: bool = True  # False: no call is asked for that nobody would make
+
+    def without_segment(self) -> Plans:
+        """The same where Segment has given no write key: nothing may wait for one."""
+        writeback = replace(self.writeback, events=frozenset(), suppression_to_segment=False)
+        return replace(self, writeback=writeback, writes_to_segment=False)

@@ -1,11 +1,11 @@
-"""The admin listener: health, readiness, metrics, a plain status page."""
+"""The admin listener: health, readiness, metrics, a status page."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-import html
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from homing import __version__
+from homing.config.values import is_loopback
 from homing.processes.books import Books, books_of
 from homing.processes.metrics import exposition
+from homing.processes.status_page import status_page
 
 if TYPE_CHECKING:
     from homing.config import Settings
     from homing.processes.worker import Worker
 
 READY_WITHIN_S = 4.0
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
@@ -70,10 +71,10 @@ class Admin:
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def status(self, _: web.Request) -> web.Response:
-        """A plain page of the books."""
-        return web.Response(
-            text=status_page(await self._books()), content_type="text/html", headers=_HEADERS
-        )
+        """A page of the books."""
+        now_ms = self._worker.assembly.stages.sweep.clock.now_ms()
+        page = status_page(await self._books(), now_ms=now_ms)
+        return web.Response(text=page, content_type="text/html", headers=_HEADERS)
 
     def allows(self, request: web.Request) -> bool:
         """Whether a request carries the password or token, if one is configured."""
@@ -82,7 +83,9 @@ class Admin:
         if not secrets:
             return True
         given = _given(request.headers.get("Authorization", ""))
-        return any(compare_digest(given.encode(), secret.encode()) for secret in secrets)
+        # header bytes that are no UTF-8 arrive as half surrogates
+        told = given.encode("utf-8", "surrogateescape")
+        return any(compare_digest(told, secret.encode()) for secret in secrets if secret)
 
     async def _commits(self) -> bool:
         try:
@@ -135,35 +138,14 @@ def _guard(admin: Admin) -> Callable[..., Awaitable[web.StreamResponse]]:
         if request.path not in ("/healthz",) and not admin.allows(request):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="Homing"'})
         # a page of the wider web, made to resolve to loopback, must not read this one
-        host = (request.host or "").rpartition(":")[0] or request.host
-        bound = admin.settings.server.admin.host
-        if bound in LOOPBACK and host.strip("[]") not in LOOPBACK:
+        if admin.settings.server.admin.is_loopback and not _is_local(request.headers.get("Host")):
             return web.Response(status=403)
         return await handler(request)
 
     return guard
 
 
-def status_page(books: Books) -> str:
-    """The status page: tables of the books, alerts and pauses first."""
-    rows: list[tuple[str, dict[str, object]]] = [
-        ("alerts", {f"{a.kind}: {a.subject}": f"{a.text} ({a.count})" for a in books.alerts})
-    ]
-    rows.append(("paused", {name: pause.reason for name, pause in books.pauses.items()}))
-    rows += list(books.tables().items())
-    parts = [_table(title, table) for title, table in rows if table]
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Homing</title>"
-        "<meta http-equiv=refresh content=5><style>body{font:16px/1.5 system-ui;margin:2rem;"
-        "max-width:50rem;color-scheme:light dark}table{border-collapse:collapse;margin:0 0 1.5rem}"
-        "td{padding:.15rem 1.5rem .15rem 0}h2{font-size:1rem;margin:0}</style>"
-        f"<h1>Homing {html.escape(__version__)}</h1>{''.join(parts)}</html>"
-    )
-
-
-def _table(title: str, table: Mapping[str, object]) -> str:
-    cells = "".join(
-        f"<tr><td>{html.escape(str(key))}<td>{html.escape(str(value))}"
-        for key, value in table.items()
-    )
-    return f"<h2>{html.escape(title)}</h2><table>{cells}</table>"
+def _is_local(host: str | None) -> bool:
+    """Whether a ``Host`` header, with or without a port, names this machine."""
+    found = _HOST.fullmatch(host or "")
+    return found is not None and is_loopback(found["v6"] or found["name"])

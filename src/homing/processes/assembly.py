@@ -32,12 +32,15 @@ from homing.stages.write_back import WriteBack, authorization_of
 if TYPE_CHECKING:
     from homing.config import Loaded, Settings
     from homing.config.secrets import SecretRef
+    from homing.core.plans import Plans
 
 USER_AGENT = f"Homing/{__version__}"
 MAX_CONNECTIONS = 256
 MIN_CONNECTIONS = 16
 # a call takes about a quarter of a second at worst while all is well
 SECONDS_A_CALL = 0.25
+NO_API_KEY = "`sendgrid.api_key` is not set: what is for SendGrid waits until it is"
+NO_WRITE_KEY = "`segment.write_key` is not set: what is for Segment waits until it is"
 # a stage waits for it, and must not seem stuck
 ALERT_TOTAL_S = 5.0
 
@@ -73,11 +76,11 @@ class Assembly:
         Raises:
             HomingError: A secret cannot be had; nothing has changed.
         """
-        stages, settings = self.stages, loaded.settings
+        stages, settings, plans = self.stages, loaded.settings, plans_of(loaded)
         write_key = _resolved(settings.segment.write_key, environ)
-        bearer, post = _bearer(settings, environ), Post.of(loaded.plans)
+        bearer, post = _bearer(settings, environ), Post.of(plans)
         self.loaded = loaded
-        stages.evaluate.taker.rules = Rules(loaded.plans)
+        stages.evaluate.taker.rules = Rules(plans)
         stages.deliver.post = post
         stages.deliver.connections = connections_for(settings.sendgrid.rate.mail)
         stages.deliver.rate.per_second = settings.sendgrid.rate.mail
@@ -85,12 +88,22 @@ class Assembly:
         stages.suppress.capture = captured(settings)
         stages.write_back.capture = captured(settings)
         stages.write_back.write_key = write_key
-        stages.sweep.plans = loaded.plans
+        stages.sweep.plans = plans
         stages.sweep.retention = retention_of(settings)
+        _tell_what_lacks(stages, settings)
+        self._use_alerts(settings)
         self.sendgrid.use(settings.sendgrid.endpoint, authorization=bearer)
         self.segment.use(settings.segment.endpoint, authorization=authorization_of(write_key))
         for stage in (stages.deliver, stages.suppress, stages.write_back):
             stage.resumed()
+
+    def _use_alerts(self, settings: Settings) -> None:
+        webhook = settings.alerts.webhook
+        if self.alerts is None:
+            self.alerts = alerts_of(settings)
+        elif webhook is not None:
+            self.alerts.use(str(webhook), authorization="")
+        self.stages.alert.api = None if webhook is None else self.alerts
 
 
 async def assemble(
@@ -130,10 +143,11 @@ async def assemble(
         user_agent=USER_AGENT,
     )
     renderer = EmailRenderer()
-    taker = Taker(clock, Rules(loaded.plans), lambda: secrets.randbits(40))
+    plans = plans_of(loaded)
+    taker = Taker(clock, Rules(plans), lambda: secrets.randbits(40))
     evaluate = Evaluator(store, reader, clock, taker=taker)
     deliver = Deliverer(
-        store, sendgrid, clock, Post.of(loaded.plans),
+        store, sendgrid, clock, Post.of(plans),
         Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),
         health, renderer, evaluate.caught_up, connections, capture=capture,
     )  # fmt: skip
@@ -143,11 +157,29 @@ async def assemble(
         deliver,
         Suppress(store, sendgrid, clock, capture=capture),
         WriteBack(store, segment, clock, write_key, capture=capture),
-        Sweeper(store, clock, health, loaded.plans, retention_of(settings)),
+        Sweeper(store, clock, health, plans, retention_of(settings)),
         Filler(store, reader, taker),
         Alerter(store, clock, alerts),
     )
+    _tell_what_lacks(stages, settings)
     return Assembly(loaded, store, reader, health, stages, sendgrid, segment, renderer, alerts)
+
+
+def plans_of(loaded: Loaded) -> Plans:
+    """The plans in force: without a write key, nothing is asked for that would wait for one."""
+    if loaded.settings.segment.write_key is None:
+        return loaded.plans.without_segment()
+    return loaded.plans
+
+
+def _tell_what_lacks(stages: Stages, settings: Settings) -> None:
+    """Without a key, what is there waits, and is not sent to be refused."""
+    api_key = NO_API_KEY if settings.sendgrid.api_key is None else None
+    write_key = NO_WRITE_KEY if settings.segment.write_key is None else None
+    may_leave = not captured(settings)
+    stages.deliver.circuit.lacking = api_key if may_leave else None
+    stages.suppress.circuit.lacking = api_key if may_leave else None
+    stages.write_back.circuit.lacking = write_key if may_leave else None
 
 
 def captured(settings: Settings) -> bool:

@@ -35,6 +35,7 @@ from homing.processes.waiting import first_of
 
 TICK_S = 0.5
 FORGET_EVERY_S = 0.05
+NEWS_COUNTS = 200  # at once; a message on the channel has a limit
 
 
 class Ask(msgspec.Struct, omit_defaults=True):
@@ -108,6 +109,14 @@ class Receiver:
             self._tell_counts()
             self._parent.tick()
             await asyncio.sleep(TICK_S)
+
+    def _tell_counts(self) -> None:
+        now = self._doors.counts
+        changed = [key for key, n in now.items() if n != self._told[key]][:NEWS_COUNTS]
+        news = News(self._log.head, [(*key, now[key] - self._told[key]) for key in changed])
+        # what does not get through, or does not fit, is told the next time
+        if self._channel.send(msgspec.json.encode(news)):
+            self._told.update({key: now[key] - self._told[key] for key in changed})
 
     async def forget(self) -> None:
         """Carry out, in small batches between commits, what retention and erasure ask."""

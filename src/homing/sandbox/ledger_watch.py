@@ -77,8 +77,9 @@ class LedgerWatch:
 
     def _of_pauses(self, pauses: dict[str, Pause]) -> Iterator[Happening]:
         was, self._pauses = self._pauses, pauses
-        for name in sorted(pauses.keys() - was.keys()):
-            pause = pauses[name]
+        for name, pause in sorted(pauses.items()):
+            if name in was and was[name].at == pause.at:
+                continue
             yield Happening(pause.at / 1000, What.PAUSED, name, f"by {pause.by}", pause.reason)
         for name in sorted(was.keys() - pauses.keys()):
             yield Happening(wall_clock(), What.RESUMED, name, "")

@@ -24,7 +24,7 @@ from homing.emulators import (
 from homing.processes.listeners import listen, written
 from homing.processes.single import Single
 from homing.sandbox.asking import Asked
-from homing.sandbox.templates import TEMPLATES
+from homing.sandbox.templates import templates
 
 if TYPE_CHECKING:
     from homing.emulators import Faults
@@ -116,7 +116,7 @@ async def town(
         SendGridEmulator(ports.mailbox, faults=faults, settings=settings) as sendgrid,
         SegmentEmulator(ports.debugger, faults=faults) as segment,
     ):
-        for template in TEMPLATES:
+        for template in templates():
             sendgrid.add_template(
                 template.id, subject=template.subject, html=template.html, name=template.name
             )

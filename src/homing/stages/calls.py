@@ -26,6 +26,11 @@ def write_call(tx: Tx, want: WantCall, cause: Cause, *, number: int) -> None:
     """
     if want.call == "audience":
         return  # a local audience: the person already knows
+    if not cause.plans.writes_to_segment:
+        tx.books.count(f"not_run:{want.call}")
+        text = f"{want.call} is not written: there is no `segment.write_key`"
+        tx.books.alert("not_run", want.rule, text, at=cause.now_ms)
+        return
     try:
         add_call(tx, _message(want, cause, number), cause, rule=want.rule)
     except CallRefused as error:
@@ -53,7 +58,10 @@ def add_call(tx: Tx, message: Mapping[str, Any], cause: Cause, *, rule: str | No
 
 def who_of(person: Person) -> segment_calls.Who:
     """Whose profile a call is for."""
-    return segment_calls.Who(person.user_id, person.anonymous_id, person.email or "")
+    known = person.user_id or person.anonymous_id
+    # of somebody who is only an address, it is the name under which Segment knows them
+    email = person.address or (None if known else person.email)
+    return segment_calls.Who(person.user_id, person.anonymous_id, email or "")
 
 
 def _message(want: WantCall, cause: Cause, number: int) -> Mapping[str, Any]:

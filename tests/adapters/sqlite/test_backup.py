@@ -26,7 +26,8 @@ from homing.adapters.sqlite.backup import (
 from homing.adapters.sqlite.faults import NewerSchema, NoStore, StoreBusy, StoreCorrupt
 from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.log import SqliteLog, log_path
-from homing.adapters.sqlite.state import SqliteState, reading
+from homing.adapters.sqlite.state import SqliteState, SqliteTx, reading
+from homing.ports import Cursor
 
 NOW = 1_800_000_000_000
 
@@ -47,8 +48,8 @@ async def fill(state: Path) -> None:
     log = SqliteLog(log_path(state), on_fatal=failed)
     await append(log, 3)
 
-    def evaluated(tx: Any) -> None:
-        tx.events.move_cursor(type(tx.events.cursor())(2, 0, 3))
+    def evaluated(tx: SqliteTx) -> None:
+        tx.events.move_cursor(Cursor(2, 0, 3))
         tx.books.count("events:received", 2)
 
     await store.write(evaluated)
@@ -141,8 +142,7 @@ class TestBackUp:
             while not stop.is_set():
                 await append(log, 20)
                 head = log.head
-                cursor = await store.write(lambda tx: tx.events.cursor())
-                moved = type(cursor)(head, 0, head + 1)
+                moved = Cursor(head, 0, head + 1)
                 await store.write(lambda tx, moved=moved: tx.events.move_cursor(moved))
 
         writing = asyncio.create_task(write())

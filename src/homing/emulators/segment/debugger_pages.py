@@ -95,6 +95,7 @@ class DebuggerPages:
             name=str(message.get("event") or message.get("name") or ""),
             who=value,
             about=value if profile is None else _name(profile),
+            detail=_detail(message),
             profile=_profile_url(kind, value),
             url=f"/debugger/{quote(str(message.get('messageId')), safe='')}",
             at=unix_s_of(message["receivedAt"]) or 0.0,
@@ -109,9 +110,22 @@ class _Row:
     name: str
     who: str
     about: str
+    detail: str
     profile: str
     url: str
     at: float
+
+
+def _detail(message: Message) -> str:
+    """Say what a message is about in a few words."""
+    if message["type"] == "identify":
+        traits = message.get("traits")
+        return ", ".join(sorted(traits)) if isinstance(traits, dict) else ""
+    properties = message.get("properties")
+    if not isinstance(properties, dict):
+        return ""
+    told = (properties.get(name) for name in ("campaign_name", "link_url", "name", "order_id"))
+    return " · ".join(_text(value) for value in told if value)
 
 
 def _facts(message: Message) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,594 @@
+"""What every store promises of the ledger: one send a key, one head a lane, nothing lost."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+from tests.support.rows import DAY, HOUR, NOON, heads, reserve, send
+
+from homing.core.digests import address_trace
+from homing.core.effects import SendFlag, SendRow
+from homing.ports import Attempt, Store, Tx
+
+LANE = 2
+
+
+def got(tx: Tx, number: int) -> SendRow:
+    """A send that is there."""
+    row = tx.sends.get(number)
+    assert row is not None
+    return row
+
+
+def save(tx: Tx, number: int, **columns: object) -> SendRow:
+    """Change columns of a send."""
+    row = replace(got(tx, number), **columns)  # type: ignore[arg-type]
+    tx.sends.save(row)
+    return row
+
+
+def fly(tx: Tx, number: int) -> SendRow:
+    """Claim a send and write its intent."""
+    row = got(tx, number)
+    tx.sends.intend(number, now=NOON)
+    return row
+
+
+class TestReserve:
+    async def test_every_column_comes_back(self, store: Store) -> None:
+        """
+        A reserved send has what was decided, and nothing of what is still to happen.
+        """
+        new = send(
+            1, step="remind", variant="plain", group_id=5, reason="r", flags=SendFlag.TEST,
+            expires_at=NOON + DAY,
+        )  # fmt: skip
+
+        assert await store.write(lambda tx: tx.sends.reserve(new, lane=LANE))
+
+        expected = SendRow(
+            1, 7, 1, "order-confirmation", "remind", "plain", "v1", 1, 1, "u1", "order",
+            "transactional", "d-1", "ann@example.com", 5, "reserved", "r", None, 0, NOON, NOON,
+            NOON + DAY, None, None, None, None, None, LANE, 1, None, None, 1,
+        )  # fmt: skip
+        assert expected == await store.write(lambda tx: tx.sends.get(1))
+        assert new.data == await store.write(lambda tx: tx.sends.data(1))
+        assert b"{}" == await store.write(lambda tx: tx.sends.data(2))
+
+    async def test_the_same_origin_rule_and_step_reserve_once(self, store: Store) -> None:
+        """
+        A redelivered event, a replay or a crash cannot reserve twice; another step can.
+        """
+
+        changes: list[dict[str, object]] = [
+            {}, {}, {"step": "b"}, {"rule": "b"}, {"step": "b"}, {"origin": 8},
+        ]  # fmt: skip
+
+        def job(tx: Tx) -> list[bool]:
+            return [
+                tx.sends.reserve(send(tx.sends.next_id(), **{"origin": 9, **change}), lane=LANE)
+                for change in changes
+            ]
+
+        assert [True, False, True, True, False, True] == await store.write(job)
+        assert 5 == await store.write(lambda tx: tx.sends.next_id())
+
+    async def test_a_refused_send_is_a_row_in_no_lane(self, store: Store) -> None:
+        """
+        What the gate refused is in the ledger and never claimed.
+        """
+        await store.write(
+            lambda tx: reserve(tx, 1, lane=None, state="skipped", reason="no_email", address=None)
+        )
+
+        row = await store.write(lambda tx: got(tx, 1))
+        assert ("skipped", "no_email", None, 0) == (row.state, row.reason, row.lane, row.head)
+        assert [] == await store.write(heads)
+
+    async def test_a_row_taken_out_is_the_taker_s_own(self, store: Store) -> None:
+        """
+        Changing a row changes nothing until it is saved.
+        """
+        await store.write(lambda tx: reserve(tx, 1, lane=LANE))
+        row = await store.write(lambda tx: got(tx, 1))
+        row.state, row.due_at = "rejected", 0
+
+        assert "reserved" == (await store.write(lambda tx: got(tx, 1))).state
+
+
+class TestNextId:
+    async def test_a_number_is_never_given_twice(self, store: Store) -> None:
+        """
+        When retention has taken all it may, the next send still has a new number.
+        """
+
+        def fill(tx: Tx) -> None:
+            for number in range(1, 4):
+                reserve(tx, number, lane=None, state="skipped")
+
+        await store.write(fill)
+        for _ in range(9):
+            await store.write(lambda tx: tx.sends.prune(NOON + DAY, limit=9))
+
+        assert 4 == await store.write(lambda tx: tx.sends.next_id())
+
+
+class TestClaimable:
+    async def test_only_the_first_of_a_lane_and_only_when_due(self, store: Store) -> None:
+        """
+        Heads come by due time, then number; what is behind them waits.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            reserve(tx, 1, lane=10, due_at=NOON + 5)
+            reserve(tx, 2, lane=10)
+            reserve(tx, 3, lane=11)
+            reserve(tx, 4, lane=12)
+            reserve(tx, 5, lane=13, due_at=NOON - 1)
+            numbers = [row.id for row in tx.sends.claimable(now=NOON, limit=9)]
+            later = [row.id for row in tx.sends.claimable(now=NOON + 5, limit=9)]
+            two = [row.id for row in tx.sends.claimable(now=NOON + 5, limit=2)]
+            return numbers, later, two, tx.sends.next_due()
+
+        assert ([5, 3, 4], [5, 3, 4, 1], [5, 3], NOON - 1) == await store.write(job)
+
+    async def test_nothing_waits_in_an_empty_ledger(self, store: Store) -> None:
+        """
+        With nothing to do there is no next time.
+        """
+        assert [] == await store.write(heads)
+        assert await store.write(lambda tx: tx.sends.next_due()) is None
+
+    async def test_an_open_intent_is_never_claimed_again(self, store: Store) -> None:
+        """
+        What is in flight holds its lane and is not due at any time.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=LANE)
+            fly(tx, 1)
+            row = got(tx, 1)
+            flying = [one.id for one in tx.sends.in_flight()]
+            return heads(tx), flying, row.state, row.attempt, row.in_flight_at, tx.sends.next_due()
+
+        assert ([], [1], "in_flight", 1, NOON, None) == await store.write(job)
+
+
+class TestAccept:
+    async def test_the_lane_goes_on(self, store: Store) -> None:
+        """
+        An accepted send leaves its lane to the next number.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            for number in (1, 2, 3):
+                reserve(tx, number, lane=LANE)
+            row = fly(tx, 1)
+            taken = tx.sends.accept(row, now=NOON + 1, message_id="x", silent_due=NOON + 9)
+            after = got(tx, 1)
+            again = tx.sends.accept(row, now=NOON + 2, message_id="y", silent_due=None)
+            return (
+                taken, (after.state, after.accepted_at, after.message_id, after.silent_due),
+                (after.lane, after.head), heads(tx), again, got(tx, 1).message_id,
+            )  # fmt: skip
+
+        expected = True, ("accepted", NOON + 1, "x", NOON + 9), (None, 0), [2], False, "x"
+        assert expected == await store.write(job)
+
+    async def test_what_is_not_in_flight_is_not_accepted(self, store: Store) -> None:
+        """
+        Whoever moved it meanwhile has the last word; a send that is gone is no error.
+        """
+
+        def job(tx: Tx) -> list[bool]:
+            reserve(tx, 1, lane=LANE)
+            row = fly(tx, 1)
+            save(tx, 1, state="unknown", unknown_due=5)
+            gone = replace(row, id=99)
+            return [
+                tx.sends.accept(one, now=NOON, message_id=None, silent_due=None)
+                for one in (row, gone)
+            ]
+
+        assert [False, False] == await store.write(job)
+
+
+class TestSave:
+    async def test_what_may_change_is_written_and_the_rest_stays(self, store: Store) -> None:
+        """
+        Who it went to and why it was made are never rewritten.
+        """
+        changes = {
+            "state": "accepted", "reason": "x", "due_at": 1, "expires_at": 2, "attempt": 3,
+            "unknown_due": 4, "silent_due": 5, "mail": "opened", "accepted_at": 6,
+            "delivered_at": 7, "last_event_at": 8, "message_id": "m", "flags": 9, "lane": None,
+        }  # fmt: skip
+
+        def job(tx: Tx) -> tuple[SendRow, SendRow]:
+            reserve(tx, 1, lane=LANE)
+            before = got(tx, 1)
+            save(tx, 1, **changes, address="bob@example.com", person=77, tag=1, head=1)
+            return replace(before, **changes, head=0), got(tx, 1)  # type: ignore[arg-type]
+
+        expected, found = await store.write(job)
+        assert expected == found
+
+    async def test_an_unknown_send_holds_its_lane_and_a_parked_one_frees_it(
+        self, store: Store
+    ) -> None:
+        """
+        Nothing of the lane leaves while nobody knows; when a person is to decide, it goes on.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=LANE)
+            fly(tx, 1)
+            save(tx, 1, state="unknown", unknown_due=5)
+            held = heads(tx)
+            save(tx, 1, state="parked", lane=None, unknown_due=None)
+            return [held, heads(tx)]
+
+        assert [[], [2]] == await store.write(job)
+
+    async def test_a_retry_keeps_its_place(self, store: Store) -> None:
+        """
+        A send to be tried again is before those behind it, also while it is not due.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=LANE)
+            fly(tx, 1)
+            save(tx, 1, state="retry", due_at=NOON + HOUR, attempt=1)
+            return (
+                [row.id for row in tx.sends.claimable(now=NOON, limit=9)],
+                heads(tx), tx.sends.next_due(),
+            )  # fmt: skip
+
+        assert ([], [1], NOON + HOUR) == await store.write(job)
+
+    async def test_one_behind_may_leave_without_moving_the_head(self, store: Store) -> None:
+        """
+        A send cancelled in the middle of its lane leaves the order of the others.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            for number in (1, 2, 3):
+                reserve(tx, number, lane=LANE)
+            save(tx, 2, state="skipped", lane=None)
+            before = heads(tx)
+            save(tx, 1, state="skipped", lane=None)
+            return [before, heads(tx)]
+
+        assert [[1], [3]] == await store.write(job)
+
+    async def test_a_lane_is_not_joined_by_saving(self, store: Store) -> None:
+        """
+        A row read while it was in its lane does not bring it back there.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            reserve(tx, 1, lane=LANE)
+            stale = got(tx, 1)
+            save(tx, 1, state="skipped", lane=None)
+            tx.sends.save(stale)
+            row = got(tx, 1)
+            return row.lane, row.head, heads(tx)
+
+        assert (None, 0, []) == await store.write(job)
+
+    async def test_a_stale_row_does_not_stop_its_lane(self, store: Store) -> None:
+        """
+        A row read before it became the head is still the head after it is saved.
+        """
+
+        def job(tx: Tx) -> list[int]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=LANE)
+            stale = got(tx, 2)
+            save(tx, 1, state="skipped", lane=None)
+            tx.sends.save(replace(stale, mail="processed"))
+            return heads(tx)
+
+        assert [2] == await store.write(job)
+
+    async def test_a_send_that_is_gone_is_no_error(self, store: Store) -> None:
+        """
+        Retention may be faster than an answer.
+        """
+
+        def job(tx: Tx) -> SendRow | None:
+            reserve(tx, 1, lane=None, state="skipped")
+            tx.sends.save(replace(got(tx, 1), id=9))
+            return tx.sends.get(9)
+
+        assert await store.write(job) is None
+
+
+class TestRejoin:
+    async def test_it_comes_back_in_order_behind_the_head(self, store: Store) -> None:
+        """
+        Put back, a send waits for the head, and goes before those that were made later.
+        """
+
+        def job(tx: Tx) -> list[object]:
+            for number in (1, 2, 3, 4):
+                reserve(tx, number, lane=LANE)
+            save(tx, 1, lane=None, reason="paused: email order")
+            fly(tx, 2)
+            back = got(tx, 1)
+            back.due_at = NOON + 3
+            tx.sends.rejoin(back, lane=LANE)
+            seen: list[object] = [(back.lane, back.head), heads(tx), got(tx, 1).due_at]
+            tx.sends.accept(got(tx, 2), now=NOON, message_id=None, silent_due=None)
+            return [*seen, heads(tx)]
+
+        assert [(LANE, 0), [], NOON + 3, [1]] == await store.write(job)
+
+    async def test_into_an_empty_lane_it_is_the_head(self, store: Store) -> None:
+        """
+        With nobody else there it may leave at once.
+        """
+
+        def job(tx: Tx) -> list[object]:
+            reserve(tx, 1, lane=None, state="parked")
+            row = got(tx, 1)
+            row.state = "retry"
+            tx.sends.rejoin(row, lane=LANE)
+            return [(row.lane, row.head), heads(tx), got(tx, 1).state]
+
+        assert [(LANE, 1), [1], "retry"] == await store.write(job)
+
+    async def test_twice_is_once(self, store: Store) -> None:
+        """
+        A send that is in its lane already only is saved.
+        """
+
+        def job(tx: Tx) -> list[object]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=LANE)
+            row = got(tx, 1)
+            row.due_at = NOON + 5
+            tx.sends.rejoin(row, lane=LANE)
+            return [heads(tx), got(tx, 1).due_at]
+
+        assert [[1], NOON + 5] == await store.write(job)
+
+
+class TestByTrace:
+    async def test_the_newest_first_over_generations(self, store: Store) -> None:
+        """
+        A key leads to all its sends, however many came between; no other key does.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            for number in range(1, 31):
+                reserve(tx, number, lane=None, state="skipped")
+                tx.sends.add_trace(number % 3 - 1, number)
+                tx.sends.add_trace(number % 3 - 1, number)
+            found = [row.id for row in tx.sends.by_trace(-1, limit=99)]
+            four = [row.id for row in tx.sends.by_trace(0, limit=4)]
+            return found, four, tx.sends.by_trace(5, limit=9)
+
+        expected = list(range(30, 0, -3)), [28, 25, 22, 19], []
+        assert expected == await store.write(job)
+
+    async def test_what_retention_took_is_passed_over(self, store: Store) -> None:
+        """
+        A trace may outlive its send for a while; it then leads nowhere.
+        """
+
+        def fill(tx: Tx) -> None:
+            for number in range(1, 8):
+                reserve(tx, number, lane=None, state="skipped", reserved_at=NOON + number)
+                tx.sends.add_trace(1, number)
+
+        await store.write(fill)
+        for _ in range(9):
+            await store.write(lambda tx: tx.sends.prune(NOON + 5, limit=2))
+
+        found = await store.write(lambda tx: tx.sends.by_trace(1, limit=9))
+        assert [7, 6, 5] == [row.id for row in found]
+
+
+class TestDue:
+    async def test_waits_that_are_over_come_by_their_time(self, store: Store) -> None:
+        """
+        Unknown ones by the clock of evidence, silent ones by the wall clock, each up to a limit.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            for number, due in ((1, 30), (2, 10), (3, 20), (4, 99)):
+                reserve(tx, number, lane=number * 2, state="unknown")
+                save(tx, number, unknown_due=due)
+                reserve(tx, 10 + number, lane=None, state="accepted")
+                save(tx, 10 + number, silent_due=due)
+            return [
+                [row.id for row in tx.sends.unknown_due(now=30, limit=9)],
+                [row.id for row in tx.sends.unknown_due(now=30, limit=1)],
+                [row.id for row in tx.sends.silent_due(now=20, limit=9)],
+                [row.id for row in tx.sends.silent_due(now=9, limit=9)],
+            ]
+
+        assert [[2, 3, 1], [2], [12, 13], []] == await store.write(job)
+
+
+class TestNewest:
+    async def test_every_state_has_its_pages(self, store: Store) -> None:
+        """
+        Whatever index serves it, a state shows all its rows, newest first, and no other.
+        """
+        states = (
+            "reserved", "in_flight", "retry", "unknown", "parked", "accepted", "rejected",
+            "skipped", "expired", "dropped",
+        )  # fmt: skip
+        in_lane = {"reserved", "in_flight", "retry", "unknown"}
+
+        def fill(tx: Tx) -> None:
+            for number in range(1, 41):
+                state = states[number % 10]
+                lane = number * 2 if state in in_lane else None
+                reserve(tx, number, lane=lane, state=state)
+            for number in (41, 42):
+                reserve(tx, number, lane=None, state="reserved", reason="paused: email order")
+
+        await store.write(fill)
+
+        for place, state in enumerate(states):
+            rows = await store.write(
+                lambda tx, s=state: tx.sends.newest(state=s, before=None, limit=99)
+            )
+            expected = [n for n in range(40, 0, -1) if n % 10 == place]
+            aside = [42, 41] if state == "reserved" else []
+            assert aside + expected == [row.id for row in rows], state
+            older = await store.write(
+                lambda tx, s=state, b=expected[0]: tx.sends.newest(state=s, before=b, limit=2)
+            )
+            assert expected[1:3] == [row.id for row in older], state
+        everything = await store.write(lambda tx: tx.sends.newest(state=None, before=40, limit=3))
+        assert [39, 38, 37] == [row.id for row in everything]
+
+
+class TestAside:
+    async def test_what_stepped_out_of_its_lane_and_may_still_leave(self, store: Store) -> None:
+        """
+        Sends of a paused email are found oldest first; ended ones and other emails are not.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            reserve(tx, 1, lane=None, state="retry")
+            reserve(tx, 2, lane=None, state="reserved")
+            reserve(tx, 3, lane=None, state="parked")
+            reserve(tx, 4, lane=None, state="accepted")
+            reserve(tx, 5, lane=None, state="retry", email="other")
+            reserve(tx, 6, lane=LANE)
+            return [
+                [row.id for row in tx.sends.aside("order", limit=9)],
+                [row.id for row in tx.sends.aside("order", limit=1)],
+            ]
+
+        assert [[1, 2], [1]] == await store.write(job)
+
+
+class TestOpenOfPerson:
+    async def test_all_that_may_still_leave_in_both_lanes_and_aside(self, store: Store) -> None:
+        """
+        What erasure must stop: waiting, in flight, unknown, stepped aside and parked ones.
+        """
+
+        def job(tx: Tx) -> list[int]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=LANE + 1)
+            reserve(tx, 3, lane=None, person=1, state="parked")
+            reserve(tx, 4, lane=None, person=1, state="retry")
+            reserve(tx, 5, lane=None, person=1, state="accepted")
+            reserve(tx, 6, lane=LANE + 2)
+            reserve(tx, 7, lane=LANE, state="unknown")
+            return [row.id for row in tx.sends.open_of_person(1)]
+
+        assert [1, 2, 3, 4, 7] == await store.write(job)
+
+
+class TestOfEvent:
+    async def test_all_sends_of_one_cause(self, store: Store) -> None:
+        """
+        Also refused ones, oldest first.
+        """
+
+        def job(tx: Tx) -> list[int]:
+            reserve(tx, 1, lane=LANE, origin=9, rule="z")
+            reserve(tx, 2, lane=None, origin=9, rule="a", state="skipped")
+            reserve(tx, 3, lane=LANE, origin=8)
+            return [row.id for row in tx.sends.of_event(9)]
+
+        assert [1, 2] == await store.write(job)
+
+
+class TestAttempts:
+    async def test_they_come_in_order(self, store: Store) -> None:
+        """
+        What each attempt came to is kept by send.
+        """
+        first, second = Attempt(1, NOON, "retry", "503"), Attempt(2, NOON + 1, "reject", "400: no")
+
+        def job(tx: Tx) -> None:
+            tx.sends.add_attempt(1, first)
+            tx.sends.add_attempt(2, first)
+            tx.sends.add_attempt(1, second)
+
+        await store.write(job)
+
+        assert [first, second] == await store.write(lambda tx: tx.sends.attempts(1))
+        assert [] == await store.write(lambda tx: tx.sends.attempts(3))
+
+
+class TestErase:
+    async def test_nothing_of_the_person_stays_on_the_row(self, store: Store) -> None:
+        """
+        Address, user, data, what the API said, and the trace by the address go; the rest stays.
+        """
+        trace = address_trace("ann@example.com")
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            for number in (1, 2):
+                reserve(tx, number, lane=None, state="rejected", reason="400: ann@example.com")
+                tx.sends.add_trace(trace, number)
+                tx.sends.add_attempt(number, Attempt(1, NOON, "reject", "400: ann@example.com"))
+            before = got(tx, 1)
+            tx.sends.erase(1)
+            tx.sends.erase(99)
+            expected = replace(before, address=None, user="", reason="erased")
+            return (
+                astuple(expected) == astuple(got(tx, 1)), tx.sends.data(1), tx.sends.attempts(1),
+                [row.id for row in tx.sends.by_trace(trace, limit=9)], got(tx, 2).address,
+            )  # fmt: skip
+
+        expected = True, b"{}", [Attempt(1, NOON, "reject", "")], [2], "ann@example.com"
+        assert expected == await store.write(job)
+
+
+class TestPrune:
+    async def test_what_is_open_stays_however_old(self, store: Store) -> None:
+        """
+        Retention takes only sends whose life on our side is over, with their data and attempts.
+        """
+        ended = ("accepted", "rejected", "skipped", "expired", "dropped")
+        still_open = ("reserved", "retry", "in_flight", "unknown", "parked")
+
+        def fill(tx: Tx) -> None:
+            for number in range(1, 41):
+                state = (ended + still_open)[number % 10]
+                lane = number * 2 if state in still_open[:4] and number % 20 < 10 else None
+                reserve(tx, number, lane=lane, state=state, reserved_at=NOON + number)
+                tx.sends.add_attempt(number, Attempt(1, NOON, "x", "y"))
+
+        await store.write(fill)
+
+        for _ in range(60):
+            await store.write(lambda tx: tx.sends.prune(NOON + 30, limit=2))
+
+        rows = await store.write(lambda tx: tx.sends.newest(state=None, before=None, limit=99))
+        left = [n for n in range(40, 0, -1) if n % 10 >= 5 or n >= 30]
+        assert left == [row.id for row in rows]
+        kept = await store.write(
+            lambda tx: [n for n in range(1, 41) if tx.sends.attempts(n) or tx.sends.data(n) != b"{}"]
+        )
+        assert left[::-1] == kept
+
+    async def test_some_at_a_time(self, store: Store) -> None:
+        """
+        A turn takes no more than it was told, and says when nothing is left.
+        """
+
+        def fill(tx: Tx) -> None:
+            for number in range(1, 12):
+                reserve(tx, number, lane=None, state="skipped")
+
+        await store.write(fill)
+
+        gone = [await store.write(lambda tx: tx.sends.prune(NOON + 1, limit=4)) for _ in range(5)]
+        assert 10 == sum(gone)
+        assert max(gone) <= 4
+        assert 0 == gone[-1]
