@@ -365,7 +365,7 @@ class Sends(Protocol):
         """What attempts of a send came to, but for a plain acceptance; oldest first."""
 
     def erase(self, number: int) -> None:
-        """Strike out who a send went to, and its trace; that it was sent stays in the books."""
+        """Strike out who a send went to, and its traces; that it was sent stays in the books."""
 
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete some of the oldest sends reserved before, none still open; how many rows went."""

@@ -262,7 +262,7 @@ class TestVerifySegment:
         st.booleans(),
     )
     @settings(deadline=None)
-    def test_whatever_node_would_sign_passes(self, event, others, wrap, ascii_only):  # noqa: PLR0917  # drawn
+    def test_whatever_node_would_sign_passes(self, event, others, wrap, ascii_only):  # drawn
         """
         Any event at the front of any array passes, and the verdict knows whether it is alone.
         """
@@ -450,7 +450,7 @@ class TestSendGridVerifier:
             ("other key", str(NOW), Refusal.MISMATCH),
         ],
     )
-    def test_each_fault_has_its_reason(self, signing, signature, timestamp, expected):  # noqa: PLR0917  # table
+    def test_each_fault_has_its_reason(self, signing, signature, timestamp, expected):  # table
         """
         Bad base64, bad DER and odd timestamps are malformed; nothing raises but our error.
         """

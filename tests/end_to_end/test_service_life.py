@@ -9,8 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,11 +58,8 @@ class TestReload:
             w.service.edit(ROUTE, "")
             w.service.edit('"order-confirmation"\n', '"order-confirmatoin"\n')
             w.service.reload()
-            refused: Callable[[], object] = lambda: oracle.log_lines(
-                w.service.log, "config.refused"
-            )
-            await eventually(refused)
-            assert "order-confirmatoin" in str(refused())
+            await eventually(lambda: oracle.log_lines(w.service.log, "config.refused"))
+            assert "order-confirmatoin" in w.service.log.read_text()
             assert 200 == (await w.sender.deliver(birthday(2))).status
             await w.sendgrid.until(lambda: len(w.sendgrid.accepted) == 2)
             assert 503 == await until_other_than(w, "/segment/shop", 404)
@@ -199,7 +195,7 @@ class Notified:
         self.said: list[str] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.setblocking(False)  # noqa: FBT003  positional-only
+        self._socket.setblocking(False)
 
     def close(self) -> None:
         """Hear nothing more."""
@@ -258,26 +254,44 @@ class TestSystemd:
     @PROCESSES
     async def test_sockets_of_systemd_are_served(self, tmp_path: Path, processes: int) -> None:
         """Under `systemd-socket-activate` the first connection starts it, and is answered."""
-        program = shutil.which("systemd-socket-activate")
-        if program is None:
-            pytest.skip("needs systemd-socket-activate")
         async with world(tmp_path, processes=processes, start=False) as w:
-            real = w.service
-            names = [f"--setenv={name}={value}" for name, value in real.environ.items()]
-            w.service = _Activated(real.folder, real.public, real.admin, real.environ)
-            w.service.prefix = (
-                program, f"--listen=127.0.0.1:{real.public}", f"--listen=127.0.0.1:{real.admin}",
-                "--fdname=public:admin", *names,
-            )  # fmt: skip
-            # the addresses of the file are not used
-            w.service.edit(f":{real.public}", ":1")
-            w.service.edit(f":{real.admin}", ":2")
+            activated(w, "127.0.0.1")
             await w.service.launch()
             await eventually(lambda: "Listening on" in w.service.log.read_text())
             assert 200 == (await w.sender.deliver(order(1))).status
             await w.sendgrid.until(lambda: len(w.sendgrid.accepted) == 1)
             await w.service.ready()
             assert 0 == await w.service.stop()
+
+    @PROCESSES
+    async def test_an_admin_socket_open_to_all_is_refused(
+        self, tmp_path: Path, processes: int
+    ) -> None:
+        """systemd's socket may be wider than the file's address: 78 unless a password guards it."""
+        async with world(tmp_path, processes=processes, start=False) as w:
+            activated(w, "0.0.0.0")  # noqa: S104  it is what is refused
+            await w.service.launch()
+            await eventually(lambda: "Listening on" in w.service.log.read_text())
+            _, writer = await asyncio.open_connection("127.0.0.1", w.service.admin)
+            assert 78 == await w.service.exited()
+            writer.close()
+            assert "no `admin.password`" in w.service.log.read_text()
+
+
+def activated(w: World, admin_host: str) -> None:
+    """Have the service started by systemd's sockets; the addresses of the file are not used."""
+    program = shutil.which("systemd-socket-activate")
+    if program is None:
+        pytest.skip("needs systemd-socket-activate")
+    real = w.service
+    names = [f"--setenv={name}={value}" for name, value in real.environ.items()]
+    w.service = _Activated(real.folder, real.public, real.admin, real.environ)
+    w.service.prefix = (
+        program, f"--listen=127.0.0.1:{real.public}", f"--listen={admin_host}:{real.admin}",
+        "--fdname=public:admin", *names,
+    )  # fmt: skip
+    w.service.edit(f":{real.public}", ":1")
+    w.service.edit(f":{real.admin}", ":2")
 
 
 class _Activated(Service):

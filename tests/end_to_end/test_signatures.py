@@ -143,7 +143,7 @@ class TestSegment:
         ],
     )
     async def test_what_a_rule_asks_of_a_batch_without_a_token(
-        self, door: Door, source: str, body: bytes, signature: str, *, expected: int
+        self, door: Door, source: str, body: bytes, *, signature: str, expected: int
     ) -> None:
         """A rule bites only where a signature leaves elements unsigned."""
         path = f"/segment/{source}"
@@ -166,7 +166,7 @@ class TestSegment:
         ],
     )
     async def test_the_token_vouches_for_the_rest_of_a_batch(
-        self, door: Door, source: str, authorization: str, expected: int
+        self, door: Door, source: str, *, authorization: str, expected: int
     ) -> None:
         """Only the configured token, whole, and only where the rule asks for one."""
         given = {"X_Signature": OF_A, "Authorization": authorization}
@@ -244,12 +244,12 @@ class TestSendGrid:
         ],
     )
     async def test_a_timestamp_outside_the_window_is_refused(
-        self, door: Door, webhook: str, shift_s: int, expected: int
+        self, door: Door, webhook: str, *, shift_s: int, expected: int
     ) -> None:
         """26 h back, for a day of retries, unless configured; 5 min ahead, for clocks apart."""
         body = sent(EVENTS)
         headers = FIRST.headers(body, timestamp=now_s(shift_s))
-        assert expected == await posted(door, body, headers, f"/sendgrid/{webhook}")
+        assert expected == await posted(door, body, headers, path=f"/sendgrid/{webhook}")
 
     async def test_several_keys_are_active_at_once(self, door: Door) -> None:
         """While a key is rotated both verify; a stranger's does not."""
@@ -275,13 +275,13 @@ class TestSendGrid:
         """SendGrid keeps the events and tries again, until the key is there."""
         body = sent(EVENTS)
         headers = FIRST.headers(body, timestamp=now_s())
-        assert 503 == await posted(door, body, headers, "/sendgrid/keyless")
+        assert 503 == await posted(door, body, headers, path="/sendgrid/keyless")
 
     async def test_a_webhook_takes_no_segment_signature(self, door: Door) -> None:
         """Each door knows its own kind of key."""
         assert 401 == await posted(door, A, {"X-Signature": OF_A, **BEARER})
         headers = FIRST.headers(A, timestamp=now_s())
-        assert 401 == await posted(door, A, headers, "/segment/token")
+        assert 401 == await posted(door, A, headers, path="/segment/token")
 
     async def test_large_posts_are_verified_whole(self, door: Door) -> None:
         """A post of 768 KB, the largest SendGrid makes, is signed to its last byte."""
@@ -294,7 +294,7 @@ class TestSendGrid:
 
 
 async def posted(
-    door: Door, body: bytes, headers: dict[str, str], path: str = "/sendgrid/rotated"
+    door: Door, body: bytes, headers: dict[str, str], *, path: str = "/sendgrid/rotated"
 ) -> int:
     """The status of a post."""
     return (await door.post(body, headers, path=path)).status

@@ -124,7 +124,8 @@ def assert_log_clean(log: Path, secrets: Collection[str]) -> None:
     for line in log.read_text("utf-8", "replace").splitlines():
         for secret in secrets:
             assert secret not in line, f"a secret is in the log: {line[:500]}"
-        found = _FULL_ADDRESS.search(line)
+        # a shortened name ends in an ellipsis, which JSON escapes
+        found = _FULL_ADDRESS.search(line.replace(r"\u2026", "…"))
         assert found is None, f"an address is in the log: {line[:500]}"
 
 

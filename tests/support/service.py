@@ -345,8 +345,9 @@ class World:
         return Counter(row.state for row in self.sends())
 
     def accepted(self) -> Counter[str]:
-        """How many mails SendGrid took, by ``homing_send``."""
-        return Counter(mail.custom_args.get("homing_send", "?") for mail in self.sendgrid.accepted)
+        """How many mails SendGrid took, by ``homing_send``; without copies and `send-test`."""
+        sent = (mail.custom_args for mail in self.sendgrid.accepted if mail.index == 0)
+        return Counter(args.get("homing_send", "?") for args in sent if "homing_test" not in args)
 
     def posts(self) -> Counter[str]:
         """How many posts of mail reached SendGrid, taken or not, by ``homing_send``."""

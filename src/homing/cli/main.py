@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -82,6 +83,9 @@ def homing() -> None:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever the terminal can show
     sys.exit(run())
 
 
@@ -102,12 +106,18 @@ def run(args: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except HomingError as error:
-        click.echo(f"homing: {error}", err=True)
+        _complain(error)
         return exit_code_of(error)
     except OSError as error:
-        click.echo(f"homing: {error}", err=True)
+        _complain(error)
         return exits.EX_IOERR
     return code if isinstance(code, int) else exits.EX_OK
+
+
+def _complain(error: Exception) -> None:
+    from homing.cli.show import text
+
+    click.echo(f"homing: {text(str(error))}", err=True)
 
 
 INTERRUPTED: Final = 130
@@ -152,10 +162,12 @@ class BadInput(HomingError):
 
 
 def config_path(option: Path | None) -> Path:
-    """The configuration file: ``--config``, else ``$HOMING_CONFIG``, else ``./homing.toml``."""
-    from homing.config import find_config
+    """
+    The configuration file: ``--config``, else ``$HOMING_CONFIG``, else ``./homing.toml``.
 
-    return find_config(option, os.environ, Path.cwd())
+    As `homing.config.find_config` does, which takes too long to import for a mere look.
+    """
+    return Path.cwd() / (option or os.environ.get("HOMING_CONFIG") or "homing.toml")
 
 
 config_option = click.option(

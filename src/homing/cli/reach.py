@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import click
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from homing.cli.main import BadInput, config_path
 from homing.core.errors import HomingError
@@ -19,9 +18,11 @@ if TYPE_CHECKING:
     import asyncio
 
     from homing.adapters.sqlite.state import SqliteState, SqliteTx
-    from homing.config import ConfigError, Loaded
+    from homing.config import Loaded
     from homing.core.plans import Plans
     from homing.processes.store_acts import StoreActs
+
+_PLAIN_URL: Final = re.compile(r"sqlite:((?!//|:memory:)[\w./ -]+)")
 
 Ask: TypeAlias = Callable[[Mapping[str, object]], Any]
 
@@ -41,37 +42,37 @@ def store_path(option: Path | None) -> Path:
     """
     The state file.
 
-    A configuration that is wrong elsewhere does not keep anybody from pausing: it is said, and
-    ``[store] url`` is read as it stands.
+    Of an ordinary configuration ``[store] url`` is read as it stands: that is quick, and what is
+    wrong elsewhere in the file keeps nobody from looking, or from pausing.
 
     Raises:
-        ConfigError: Not even that can be read.
+        ConfigError: The configuration cannot be read.
         NoSqlite: It is no SQLite file.
     """
-    from homing.config import ConfigError
-
-    try:
-        loaded = loaded_config(option)
-    except ConfigError as error:
-        return _bare_store_path(config_path(option).resolve(), error)
+    path = config_path(option).resolve()
+    target = _plain_target(path)
+    if target is not None:
+        return path.parent / target
+    loaded = loaded_config(option)
     if loaded.settings.store.url.scheme != "sqlite":
         raise NoSqlite("the store is no SQLite file: this version runs no other")
     return loaded.store_path
 
 
-def _bare_store_path(path: Path, error: ConfigError) -> Path:
-    from homing.config import ConfigError, documents
+def _plain_target(path: Path) -> str | None:
+    """The file of ``[store] url``; None if the whole configuration has to be read to tell."""
+    import tomllib
 
     try:
-        store = documents.read(path).values.get("store", {})
-    except ConfigError:
-        raise error from None
-    url = store.get("url", "sqlite:homing.db") if isinstance(store, dict) else ""
-    scheme, _, target = str(url).partition(":")
-    if scheme != "sqlite" or not target:
-        raise error
-    click.echo(f"warning: {path} has errors: see `homing check`", err=True)
-    return path.parent / target
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    store = values.get("store", {})
+    url = store.get("url", "sqlite:homing.db") if isinstance(store, dict) else None
+    if "include" in values or not isinstance(url, str):
+        return None
+    found = _PLAIN_URL.fullmatch(url)
+    return None if found is None else found[1]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from homing.cli.main import config_option, json_option
-from homing.cli.reach import looking
+from homing.cli.reach import store_path
 from homing.cli.show import cell, json_out
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ FIELDS: Final = {
 @json_option
 def tail_command(*, follow: bool, lines: int, config: Path | None, as_json: bool) -> None:
     """The newest events and sends; with -f also those to come, and sends that change."""
-    watch = Watch()
-    with looking(config) as tx:
+    from homing.adapters.sqlite.state import reading
+
+    watch, path = Watch(), store_path(config)
+    with reading(path) as tx:
         found = list(watch.newest(tx, lines))
     _out(found, as_json=as_json)
     while follow:
         time.sleep(POLL_S)
-        with looking(config) as tx:
+        with reading(path) as tx:
             found = list(watch.news(tx))
         _out(found, as_json=as_json)
 

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from homing.config.values import is_loopback
 from homing.processes.books import Books, books_of
+from homing.processes.listeners import BadListener
 from homing.processes.metrics import exposition
 from homing.processes.status_page import status_page
 
@@ -114,8 +115,21 @@ def _given(header: str) -> str:
 async def admin_runner(
     admin: Admin, settings: Settings, listening: socket.socket | None
 ) -> web.AppRunner:
-    """Serve the admin pages."""
-    app = web.Application(middlewares=[_guard(admin)])
+    """
+    Serve the admin pages.
+
+    Raises:
+        BadListener: They would be open to the network.
+    """
+    host = settings.server.admin.host if listening is None else _host_of(listening)
+    guarded = settings.admin.password or settings.admin.token
+    if host is not None and not is_loopback(host) and not guarded:
+        msg = (
+            f"expected the socket admin, now on {host}, to be on a loopback address,"
+            " as there is no `admin.password` and no `admin.token`"
+        )
+        raise BadListener(msg)
+    app = web.Application(middlewares=[_guard(admin, host)])
     app.router.add_get("/healthz", admin.healthz)
     app.router.add_get("/readyz", admin.readyz)
     app.router.add_get("/metrics", admin.metrics)
@@ -130,7 +144,13 @@ async def admin_runner(
     return runner
 
 
-def _guard(admin: Admin) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _host_of(listening: socket.socket) -> str | None:
+    """The address of a socket; None for one of the file system."""
+    name = listening.getsockname()
+    return str(name[0]) if isinstance(name, tuple) else None
+
+
+def _guard(admin: Admin, bound: str | None) -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def guard(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -138,7 +158,8 @@ def _guard(admin: Admin) -> Callable[..., Awaitable[web.StreamResponse]]:
         if request.path not in ("/healthz",) and not admin.allows(request):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="Homing"'})
         # a page of the wider web, made to resolve to loopback, must not read this one
-        if admin.settings.server.admin.is_loopback and not _is_local(request.headers.get("Host")):
+        rebound = not _is_local(request.headers.get("Host"))
+        if rebound and bound is not None and is_loopback(bound):
             return web.Response(status=403)
         return await handler(request)
 

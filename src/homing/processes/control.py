@@ -63,7 +63,7 @@ def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) 
 
     Raises:
         NotRunning: No worker listens.
-        NoAnswer: One does, and said nothing.
+        NoAnswer: One does, and said nothing, or may not be asked.
         Refused: It refused, and says why.
     """
     import socket  # noqa: PLC0415  the worker never asks
@@ -72,6 +72,9 @@ def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) 
         connection.settimeout(timeout_s)
         try:
             connection.connect(str(path))
+        except PermissionError as error:
+            msg = f"{path} may not be spoken to: run this as the service's user"
+            raise NoAnswer(msg) from error
         except OSError as error:
             msg = f"no daemon listens at {path}"
             raise NotRunning(msg) from error

@@ -20,6 +20,7 @@ from homing import log as logs
 from homing.adapters.clock import SystemClock
 from homing.adapters.http_in import Public, PublicServer
 from homing.adapters.sqlite.engine import StoreCorrupt, StoreFailed
+from homing.adapters.sqlite.faults import StoreBusy
 from homing.adapters.sqlite.log import SqliteLog, log_path
 from homing.adapters.systemd import is_journal
 from homing.config import ConfigError, Loaded, MissingSecret, load
@@ -30,7 +31,7 @@ from homing.log import log
 from homing.processes.channel import Channel
 from homing.processes.children import Parent
 from homing.processes.doors import reception_of
-from homing.processes.exits import EX_CONFIG, EX_DATAERR, EX_IOERR
+from homing.processes.exits import EX_CONFIG, EX_DATAERR, EX_IOERR, EX_TEMPFAIL
 from homing.processes.waiting import first_of
 
 TICK_S = 0.5
@@ -122,7 +123,7 @@ class Receiver:
         """Carry out, in small batches between commits, what retention and erasure ask."""
         while True:
             ask = await self._asked.get()
-            while ask.forget_before_ms and await self._log.forget(
+            while ask.forget_before_ms and await self._log.forget(  # noqa: ASYNC110  leaves room
                 ask.forget_before_ms, evaluated=ask.evaluated
             ):
                 await asyncio.sleep(FORGET_EVERY_S)
@@ -219,6 +220,9 @@ def main() -> int:
     except (ConfigError, MissingSecret, UnusableKey) as error:
         log.critical(logs.CONFIG_REFUSED, process="receiver", error=str(error))
         return EX_CONFIG
+    except StoreBusy as error:
+        log.critical(logs.STORE_FAILED, process="receiver", error=str(error))
+        return EX_TEMPFAIL
     except StoreCorrupt as error:
         log.critical(logs.STORE_FAILED, process="receiver", error=str(error))
         return EX_DATAERR

@@ -30,6 +30,7 @@ from homing.processes.channel import Channel
 from homing.processes.children import Parent
 from homing.processes.control import control_path, listen
 from homing.processes.exits import EX_CONFIG, EX_DATAERR, EX_IOERR, EX_TEMPFAIL
+from homing.processes.listeners import BadListener
 from homing.processes.receiver import Ask, News, run_loop
 from homing.processes.waiting import first_of
 
@@ -233,7 +234,7 @@ def main() -> int:
     config = Path(sys.argv[sys.argv.index("--config") + 1])
     try:
         return run_loop(run(config, os.environ, parent))
-    except (ConfigError, MissingSecret, NewerSchema) as error:
+    except (ConfigError, MissingSecret, NewerSchema, BadListener) as error:
         log.critical(logs.CONFIG_REFUSED, process="worker", error=str(error))
         return EX_CONFIG
     except StoreBusy as error:

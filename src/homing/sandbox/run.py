@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from homing.core.errors import HomingError
 from homing.emulators import Shop
@@ -15,7 +15,7 @@ from homing.sandbox.evidence import Copies, gathered
 from homing.sandbox.happenings import Tell, event_in
 from homing.sandbox.settling import hold, mend, settle
 from homing.sandbox.summary import Summary, summed_up
-from homing.sandbox.town import Ports, Town, town
+from homing.sandbox.town import ANY_PORTS, PEOPLE, Ports, Town, town
 from homing.sandbox.watch import Watch
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from homing.emulators import Faults
     from homing.ports import Pause
-
-ANY_PORTS: Final = Ports()
 
 
 class ServiceEnded(HomingError):
@@ -93,7 +91,10 @@ async def run(
         ServiceEnded: The service gave up by itself.
     """
     async with town(
-        wanted.folder, faults=wanted.faults, seed=wanted.seed, ports=wanted.ports
+        wanted.folder,
+        faults=wanted.faults,
+        people=replace(PEOPLE, seed=wanted.seed),
+        ports=wanted.ports,
     ) as here:
         opened(here)
         copies = Copies()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -48,6 +48,9 @@ class Ports:
     debugger: int = 0
     status: int = 0
     webhooks: int = 0
+
+
+ANY_PORTS: Final = Ports()
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    folder: Path, *, faults: Faults, seed: int = 1, ports: Ports | None = None
+    folder: Path, *, faults: Faults, people: Engagement = PEOPLE, ports: Ports = ANY_PORTS
 ) -> AsyncIterator[Town]:
     """
     Start everything; stop it in the order of the path.
@@ -103,15 +106,12 @@ async def town(
 
         faults: What befalls the vendors and the webhooks.
 
-        seed: Of what recipients do.
+        people: What recipients do of themselves.
 
     Raises:
         OSError, HomingError: A port cannot be had, or the store.
     """
-    ports = ports or Ports()
-    settings = SendGridSettings(
-        groups=GROUP, engagement=replace(PEOPLE, seed=seed), pace=PACE, any_template=False
-    )
+    settings = SendGridSettings(groups=GROUP, engagement=people, pace=PACE, any_template=False)
     async with (
         SendGridEmulator(ports.mailbox, faults=faults, settings=settings) as sendgrid,
         SegmentEmulator(ports.debugger, faults=faults) as segment,

@@ -118,7 +118,7 @@ class TestProfileApi:
             ("user_id:u1", "nothing", 404),
         ],
     )
-    async def test_errors_have_a_code(self, segment, look, who, rest, status):  # noqa: PLR0917 - a table
+    async def test_errors_have_a_code(self, segment, look, who, rest, status):
         """Unknown, badly encoded, out of range."""
         segment.profiles.put("user_id", "u1", {})
 

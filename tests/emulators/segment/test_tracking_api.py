@@ -117,7 +117,7 @@ class TestBatch:
         assert ["message_too_large"] == [discard.code for discard in segment.discarded]
 
     @pytest.mark.parametrize(("depth", "published"), [(250, 1), (500, 1), (1020, 0)])
-    async def test_depth_is_no_stumbling_block(self, segment, http, depth, published):  # noqa: PLR0917 - a table
+    async def test_depth_is_no_stumbling_block(self, segment, http, depth, published):
         """A deep message is published or discarded; the answer is 200."""
         properties = '{"a":' * depth + "1" + "}" * depth
         message = f'{{"type":"track","userId":"u","event":"E","properties":{properties}}}'
@@ -173,7 +173,7 @@ class TestBatch:
             ("yesterday", "today"),
         ],
     )
-    async def test_clocks_that_make_no_sense_are_ignored(self, segment, post, timestamp, sent_at):  # noqa: PLR0917 - a table
+    async def test_clocks_that_make_no_sense_are_ignored(self, segment, post, timestamp, sent_at):
         """Arrival counts when the sum is no date."""
         await post(segment, "/v1/track", track(timestamp=timestamp, sentAt=sent_at))
 

@@ -137,7 +137,7 @@ class TestRetries:
             assert {None} == {post.status for post in sendgrid.posts}
 
     @pytest.mark.parametrize("anew", [False, True])
-    async def test_a_retry_is_signed_as_set(self, receiver, call, ticking, anew):  # noqa: PLR0917 - a table
+    async def test_a_retry_is_signed_as_set(self, receiver, call, ticking, anew):
         """Which SendGrid does is not documented, so either can be had."""
         receiver.answers = [500]
         settings = SendGridSettings(pace=FAST, retry_is_signed_anew=anew, clock=ticking)

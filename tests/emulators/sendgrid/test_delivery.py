@@ -50,7 +50,7 @@ class TestDelivery:
             ("silent", []),
         ],
     )
-    async def test_every_fate_has_its_events(self, sendgrid, call, local, events):  # noqa: PLR0917 - a table
+    async def test_every_fate_has_its_events(self, sendgrid, call, local, events):
         """The address says what happens, in order."""
         await call(sendgrid, "POST", "/v3/mail/send", mail(f"{local}@example.com", content=LINKED))
         await sendgrid.settle()
@@ -69,7 +69,7 @@ class TestDelivery:
             ("unsubscribe", "unsubscribes"),
         ],
     )
-    async def test_a_fate_leaves_a_row(self, sendgrid, call, local, name):  # noqa: PLR0917 - a table
+    async def test_a_fate_leaves_a_row(self, sendgrid, call, local, name):
         """The address is on the list that belongs to the event."""
         await call(sendgrid, "POST", "/v3/mail/send", mail(f"{local}@Example.com"))
         await sendgrid.settle()
@@ -85,7 +85,7 @@ class TestDelivery:
             ("invalid_emails", "Invalid", "bypass_list_management"),
         ],
     )
-    async def test_suppressed_mail_is_dropped_unless_bypassed(  # noqa: PLR0917 - a table
+    async def test_suppressed_mail_is_dropped_unless_bypassed(
         self, sendgrid, call, name, reason, bypass
     ):
         """Each list stops mail with its reason; its own bypass lets it through."""

@@ -66,7 +66,7 @@ class TestSend:
              "Content-Type should be application/json."),
         ],
     )  # fmt: skip
-    async def test_errors_come_in_the_apis_shape(  # noqa: PLR0917 - a table
+    async def test_errors_come_in_the_apis_shape(
         self, sendgrid, call, method, path, headers, status, message
     ):
         """Each error is JSON with message, field and help."""
@@ -159,7 +159,7 @@ class TestFaults:
             (Answer(429, b"{}", {"Retry-After": "7"}), 429, 0),
         ],
     )
-    async def test_a_fault_with_an_answer(self, call, fault, status, accepted):  # noqa: PLR0917 - a table
+    async def test_a_fault_with_an_answer(self, call, fault, status, accepted):
         """The answer is the fault's, and the mail is accepted or not as it says."""
         settings = SendGridSettings(pace=Pace(slow_s=0.01))
         async with SendGridEmulator(settings=settings) as sendgrid:
@@ -177,7 +177,7 @@ class TestFaults:
         ("fault", "accepted"),
         [("reset-after-accept", 1), ("timeout-after-accept", 1), ("hang", 0), ("garbage", 0)],
     )
-    async def test_a_fault_without_an_answer(self, sendgrid, call, fault, accepted):  # noqa: PLR0917 - a table
+    async def test_a_fault_without_an_answer(self, sendgrid, call, fault, accepted):
         """The client learns nothing; whether the mail was accepted is the fault's point."""
         sendgrid.faults.script([fault])
 

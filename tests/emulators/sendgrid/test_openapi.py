@@ -67,7 +67,7 @@ class TestContract:
             ),
         ],
     )
-    async def test_requests_and_answers_are_the_specifications(  # noqa: PLR0917 - a table
+    async def test_requests_and_answers_are_the_specifications(
         self, sendgrid, call, method, path, body
     ):
         """Each endpoint takes what the files describe, and answers as they do."""
@@ -153,7 +153,7 @@ class TestAssertResponseValid:
             ("GET", "/v3/suppression/spam_reports", 200, b'[{"email": "a@b.co"}]', {}),
         ],
     )
-    def test_a_wrong_answer_is_refused(self, method, path, status, body, headers):  # noqa: PLR0917 - a table
+    def test_a_wrong_answer_is_refused(self, method, path, status, body, headers):
         """Missing ids, unknown statuses, other shapes."""
         with pytest.raises(AssertionError):
             openapi.assert_response_valid(method, path, status, body, headers)

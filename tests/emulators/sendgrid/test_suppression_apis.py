@@ -168,7 +168,7 @@ class TestLists:
             ("%25" * 50, ["sales@a.co", "salesman@b.co", "woman@c.co"]),
         ],
     )
-    async def test_addresses_are_found_by_their_start(self, sendgrid, call, pattern, found):  # noqa: PLR0917 - a table
+    async def test_addresses_are_found_by_their_start(self, sendgrid, call, pattern, found):
         """``%`` stands for anything; everything else for itself."""
         for address in ("sales@a.co", "salesman@b.co", "woman@c.co"):
             sendgrid.suppressions.add("spam_reports", address)
@@ -200,7 +200,7 @@ class TestLists:
             ({}, 400, ["c@b.co", "a@b.co"]),
         ],
     )
-    async def test_many_are_removed_at_once(self, sendgrid, call, body, status, left):  # noqa: PLR0917 - a table
+    async def test_many_are_removed_at_once(self, sendgrid, call, body, status, left):
         """Some, or all, never both."""
         for address in ("c@b.co", "a@b.co"):
             sendgrid.suppressions.add("bounces", address)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import replace
 
 from homing.adapters.memory.table import Journal, Table
-from homing.core.digests import address_trace
+from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Attempt
@@ -59,7 +58,7 @@ class MemorySends:
         """Heads of lanes that are due, oldest first."""
         heads = (self._rows[number] for number in self._heads)
         due = [row for row in heads if row.state in CLAIMABLE and row.due_at <= now]
-        return [copy(row) for row in sorted(due, key=lambda row: (row.due_at, row.id))[:limit]]
+        return self._copies(sorted(due, key=lambda row: (row.due_at, row.id))[:limit])
 
     def next_due(self) -> int | None:
         """When the next head of a lane falls due."""
@@ -134,7 +133,7 @@ class MemorySends:
     def get(self, number: int) -> SendRow | None:
         """One send."""
         row = self._rows.get(number)
-        return None if row is None else copy(self._as_it_is(row))
+        return None if row is None else self._as_it_is(row)
 
     def by_trace(self, key: int, *, limit: int) -> list[SendRow]:
         """Sends a traced key leads to, newest first."""
@@ -201,6 +200,8 @@ class MemorySends:
         self._data.drop(number)
         if row.address is not None:
             _remove(self._traces, address_trace(row.address), number)
+        if row.message_id is not None:
+            _remove(self._traces, message_trace(row.message_id), number)
 
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete some of the oldest sends reserved before, none still open; how many went."""

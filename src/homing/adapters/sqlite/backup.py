@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +167,7 @@ def _restored(
     for path, fetched in new.items():
         if fetched is not None:
             fetched.replace(path)
+    _give_to_owner(state.parent, [*new, *(path.with_name(f"{path.name}.lock") for path in new)])
     _sync(state.parent)
     return Restored(manifest, may_have_left, aside)
 
@@ -291,6 +292,16 @@ def _pause(state: Path | None, manifest: Manifest, now_ms: int) -> int:
         may_have_left = int(db.execute(_MAY_HAVE_LEFT).get)
     _sync(state)
     return may_have_left
+
+
+def _give_to_owner(folder: Path, paths: Iterable[Path]) -> None:
+    """What root puts in place must be the service's to open: the folder's owner gets it."""
+    if os.geteuid() != 0:
+        return
+    owner = folder.stat()
+    for path in paths:
+        if path.exists():
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _check_free(folder: Path) -> None:

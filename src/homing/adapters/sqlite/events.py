@@ -166,7 +166,10 @@ class SqliteEvents:
             rows = self._execute(SQL.oldest_undone, (state, limit, dead_before_ms)).fetchall()
             self._db.executemany(SQL.prune, rows)
             gone += len(rows)
-        self._execute(SQL.prune_history, (self._oldest.passed >> self._bits, limit))
+        first: int | None = self._execute(SQL.first).get
+        if first is None:
+            first = self.cursor().next_event
+        self._execute(SQL.prune_history, (first >> self._bits, limit))
         return gone + int(self._db.changes())
 
     def _ids(self) -> SeenIds:

@@ -17,12 +17,10 @@ class Oldest:
     """
     Where the walk is. Each turn looks at a few batches, never at the whole table.
 
-    Rows that stay are passed by; at the end of what is old the walk begins anew. ``passed`` is
-    the number below which every row is old.
+    Rows that stay are passed by; at the end of what is old the walk begins anew.
     """
 
     position: int = 0
-    passed: int = 0
 
     def ended(
         self,
@@ -44,7 +42,6 @@ class Oldest:
             found += [(number,) for number, _, state in old if state in states]
             if old:
                 self.position = old[-1][0]
-                self.passed = max(self.passed, self.position + 1)
             if len(old) < limit:
                 self.position = 0
                 break

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.sql import executing, load
-from homing.core.digests import address_trace
+from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Attempt
@@ -39,18 +38,14 @@ class SqliteSends:
         self._execute = executing(db)
         self._changes = db.changes
         self._bits = generations.trace
-        self._last: int | None = None
         self._oldest = Oldest()
 
     def next_id(self) -> int:
         """The id the next send gets."""
-        if self._last is None:
-            self._last = int(self._execute(SQL.last).get)
-        return self._last + 1
+        return int(self._execute(SQL.last).get) + 1
 
     def reserve(self, send: NewSend, *, lane: int | None) -> bool:
         """Add a send; False when this (origin, rule, step) was reserved before."""
-        last = self.next_id() - 1
         self._execute(
             SQL.reserve,
             (send.id, send.tag, send.origin, send.rule, send.step, send.variant, send.version,
@@ -61,7 +56,6 @@ class SqliteSends:
         if not self._changes():
             return False
         self._execute(SQL.save_data, (send.id, send.data))
-        self._last = max(last, send.id)
         return True
 
     def claimable(self, *, now: int, limit: int) -> list[SendRow]:
@@ -201,10 +195,7 @@ class SqliteSends:
 
     def erase(self, number: int) -> None:
         """Strike out who a send went to; that it was sent stays in the books."""
-        address: str | None = self._execute(SQL.address, (number,)).get
-        if address is not None:
-            gen = number >> self._bits
-            self._execute(SQL.drop_trace, (gen, address_trace(address), number))
+        self._drop_traces(number)
         self._execute(SQL.erase, (number,))
         self._execute(SQL.erase_attempts, (number,))
         self._execute(SQL.prune_data, (number,))
@@ -218,15 +209,24 @@ class SqliteSends:
         )  # fmt: skip
         # the newest stays, so that no number is given twice
         gone = [row for row in ended if row != (last,)]
-        return self._delete(gone) + self._prune_traces(limit)
-
-    def _delete(self, gone: Sequence[tuple[int]]) -> int:
+        for (number,) in gone:
+            self._drop_traces(number)
         for sql in (SQL.prune, SQL.prune_data, SQL.prune_attempts):
             self._db.executemany(sql, gone)
-        return len(gone)
+        return len(gone) + self._prune_traces(limit)
+
+    def _drop_traces(self, number: int) -> None:
+        """Drop the traces that a send's own columns tell of."""
+        address, message_id = self._execute(SQL.traced, (number,)).get or (None, None)
+        keys = [] if address is None else [address_trace(address)]
+        keys += [] if message_id is None else [message_trace(message_id)]
+        gen = number >> self._bits
+        self._db.executemany(SQL.drop_trace, [(gen, key, number) for key in keys])
 
     def _prune_traces(self, limit: int) -> int:
-        self._execute(SQL.prune_trace, (self._oldest.passed >> self._bits, limit))
+        """Drop the others with their whole generation."""
+        first: int | None = self._execute(SQL.first).get
+        self._execute(SQL.prune_trace, ((first or 0) >> self._bits, limit))
         return int(self._changes())
 
     def _write(self, row: SendRow, lane: int | None, head: int) -> None:

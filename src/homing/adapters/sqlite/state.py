@@ -134,7 +134,7 @@ def reading(path: Path, *, generations: Generations = DEFAULT) -> Iterator[Sqlit
 
 
 @contextmanager
-def scratch() -> Iterator[SqliteTx]:
+def scratch(*, generations: Generations = DEFAULT) -> Iterator[SqliteTx]:
     """A store in memory that is gone afterwards: to try out what the real one would do."""
     db = apsw.Connection(":memory:")
     try:
@@ -142,7 +142,7 @@ def scratch() -> Iterator[SqliteTx]:
             for statement in statements(FOLDER.joinpath(f"{name}.sql").read_text()):
                 db.execute(statement)
         key = _kept_key(db)
-        yield SqliteTx(db, Transaction(db), key=lambda: key)
+        yield SqliteTx(db, Transaction(db), key=lambda: key, generations=generations)
     finally:
         db.close()
 

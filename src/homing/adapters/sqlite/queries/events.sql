@@ -54,6 +54,9 @@ SELECT event FROM history WHERE gen = ? AND person = ? ORDER BY event DESC LIMIT
 -- name: first_history
 SELECT min(gen) FROM history;
 
+-- name: first
+SELECT min(id) FROM event;
+
 -- name: oldest
 SELECT id, received_at, state FROM event WHERE id > ? ORDER BY id LIMIT ?;
 

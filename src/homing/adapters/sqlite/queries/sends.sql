@@ -124,8 +124,8 @@ INSERT INTO attempt (send, number, at, outcome, detail) VALUES (?, ?, ?, ?, ?);
 -- name: attempts
 SELECT number, at, outcome, detail FROM attempt WHERE send = ? ORDER BY id;
 
--- name: address
-SELECT address FROM send WHERE id = ?;
+-- name: traced
+SELECT address, message_id FROM send WHERE id = ?;
 
 -- name: erase
 UPDATE send SET address = NULL, user = '', reason = CASE WHEN reason IS NULL THEN NULL
@@ -134,6 +134,9 @@ WHERE id = ?;
 
 -- name: erase_attempts
 UPDATE attempt SET detail = '' WHERE send = ?;
+
+-- name: first
+SELECT min(id) FROM send;
 
 -- name: oldest
 SELECT id, reserved_at, state FROM send WHERE id > ? ORDER BY id LIMIT ?;

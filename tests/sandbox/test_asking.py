@@ -1,0 +1,43 @@
+"""What the shop's events ask for, reckoned apart from the service."""
+
+from __future__ import annotations
+
+import itertools
+
+from homing.emulators import Shop
+from homing.sandbox.asking import Asked, route_of
+
+NOTHING = frozenset()
+
+
+def events(number):
+    return itertools.islice(Shop(start=1_767_607_200.0).events(), number)
+
+
+class TestRouteOf:
+    def test_every_route_of_the_shop_is_taken(self):
+        """By some event of its customers; most ask for nothing."""
+        routes = [route_of(event) for event in events(500)]
+
+        assert {"welcome", "order-confirmation", "newsletter", None} == set(routes)
+        assert routes.count(None) > 250
+
+
+class TestAsked:
+    def test_a_person_is_welcomed_once(self):
+        """Each customer introduces themselves once."""
+        asked = Asked()
+        for event in events(1000):
+            asked.take(event, NOTHING)
+
+        assert 1000 == asked.events
+        assert {1} == {n for (_, route), n in asked.emails.items() if route == "welcome"}
+
+    def test_what_befalls_an_event_counts(self):
+        """A dropped one asks for nothing; a copy under a new id asks again, a repeated one not."""
+        identify = {"type": "identify", "userId": "u1"}
+        asked = Asked()
+        for befell in ({"drop"}, {"drop", "new-id"}, {"duplicate"}, {"new-id", "shuffle"}):
+            asked.take(identify, frozenset(befell))
+
+        assert {("u1", "welcome"): 3} == asked.emails
