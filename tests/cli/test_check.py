@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.conftest import Command, homing
+import pytest
+from tests.cli.conftest import Command
 
 from homing.cli import check
 
@@ -12,21 +13,23 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
 class TestCheck:
-    def test_the_example_passes(self, tmp_path: Path) -> None:
+    def test_the_example_passes(self, tmp_path: Path, inside: Command) -> None:
         """With warnings of what is not set: exit 0."""
-        done = homing(tmp_path, "check", EXAMPLE)
+        done = inside(tmp_path, "check", EXAMPLE)
 
         assert 0 == done.code
         assert "warnings:\n" in done.out
         assert "can be run: 2 emails, 1 route" in done.out
         assert "" == done.err
 
-    def test_every_error_with_its_line_on_standard_error(self, tmp_path: Path) -> None:
+    def test_every_error_with_its_line_on_standard_error(
+        self, tmp_path: Path, inside: Command
+    ) -> None:
         """``file:line: message``, all at once: exit 78."""
         config = tmp_path / "bad.toml"
         config.write_text('[server]\nlisten = 7\nadmn = "x"\n\n[route.a]\nwhen = "event ="\n')
 
-        done = homing(tmp_path, "check", config)
+        done = inside(tmp_path, "check", config)
 
         assert 78 == done.code
         assert "" == done.out
@@ -35,12 +38,12 @@ class TestCheck:
         for number in (2, 3, 6):
             assert any(line.startswith(f"{config}:{number}: ") for line in lines), number
 
-    def test_json_has_one_problem_a_line(self, tmp_path: Path) -> None:
+    def test_json_has_one_problem_a_line(self, tmp_path: Path, inside: Command) -> None:
         """Errors and warnings alike, on standard output."""
         config = tmp_path / "bad.toml"
         config.write_text("[server]\nlisten = 7\n")
 
-        done = homing(tmp_path, "check", config, "--json")
+        done = inside(tmp_path, "check", config, "--json")
 
         assert 78 == done.code
         assert set(check.FIELDS) == set(done.row)
@@ -48,14 +51,16 @@ class TestCheck:
             done.row["level"], done.row["line"], done.row["key"],
         )  # fmt: skip
 
-    def test_no_file_is_78(self, tmp_path: Path) -> None:
+    def test_no_file_is_78(self, tmp_path: Path, inside: Command) -> None:
         """Named."""
-        done = homing(tmp_path, "check", "absent.toml")
+        done = inside(tmp_path, "check", "absent.toml")
 
         assert 78 == done.code
         assert "absent.toml" in done.err
 
-    def test_a_template_that_would_fail_in_sent_mail_is_a_warning(self, tmp_path: Path) -> None:
+    def test_a_template_that_would_fail_in_sent_mail_is_a_warning(
+        self, tmp_path: Path, inside: Command
+    ) -> None:
         """SendGrid's Handlebars lacks it."""
         (tmp_path / "homing.toml").write_text(
             '[sendgrid]\nmode = "capture"\nfrom = "a@acme.example"\n'
@@ -63,12 +68,12 @@ class TestCheck:
         )
         (tmp_path / "x.html").write_text("{{#with a}}{{/with}}")
 
-        rows = homing(tmp_path, "check", "--json").rows
+        rows = inside(tmp_path, "check", "--json").rows
 
         keys = {row["key"] for row in rows if "email.x" in row["key"]}
         assert {"email.x", "email.x.subject", "email.x.html_file"} == keys
 
-    def test_events_that_never_came_are_named(self, copy: Path) -> None:
+    def test_events_that_never_came_are_named(self, copy: Path, inside: Command) -> None:
         """With a guess where one that came has nearly that name."""
         config = copy / "homing.toml"
         config.write_text(
@@ -77,7 +82,7 @@ class TestCheck:
             + '\n[route.never]\nwhen = \'event = "Wholly Else"\'\nsend = "digest"\n'
         )
 
-        said = {row["key"]: row["message"] for row in homing(copy, "check", "--json").rows}
+        said = {row["key"]: row["message"] for row in inside(copy, "check", "--json").rows}
 
         assert 'never came, did you mean "Order Completed"?' in said["route.slip.when"]
         assert said["route.never.when"].endswith("which never came")
@@ -85,13 +90,16 @@ class TestCheck:
 
 
 class TestInit:
-    def test_what_it_writes_passes_check_and_can_be_previewed(self, tmp_path: Path) -> None:
+    def test_what_it_writes_passes_check_and_can_be_previewed(
+        self, tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """In capture mode, with an email and an event to try."""
-        written = homing(tmp_path, "init", "here")
+        monkeypatch.setenv("SEGMENT_SHARED_SECRET", "x")
+        written = inside(tmp_path, "init", "here")
         folder = tmp_path / "here"
 
-        checked = homing(folder, "check", environ={"SEGMENT_SHARED_SECRET": "x"})
-        shown = homing(
+        checked = inside(folder, "check")
+        shown = inside(
             folder, "preview", "welcome", "--event", "events/signed-up.json", "--json"
         ).row
 
@@ -100,20 +108,20 @@ class TestInit:
         assert "1 email, 1 route, 1 warning" in checked.out  # nothing leaves in capture mode
         assert ("Welcome, Ada", []) == (shown["subject"], shown["missing"])
 
-    def test_never_overwrites(self, tmp_path: Path) -> None:
+    def test_never_overwrites(self, tmp_path: Path, inside: Command) -> None:
         """If anything is in the way, nothing is written."""
         (tmp_path / "emails").mkdir()
         (tmp_path / "emails" / "welcome.txt").write_text("mine")
 
-        done = homing(tmp_path, "init")
+        done = inside(tmp_path, "init")
 
         assert 1 == done.code
         assert "emails/welcome.txt exists" in done.err
         assert "mine" == (tmp_path / "emails" / "welcome.txt").read_text()
         assert not (tmp_path / "homing.toml").exists()
 
-    def test_a_second_time_changes_nothing(self, tmp_path: Path, act: Command) -> None:
+    def test_a_second_time_changes_nothing(self, tmp_path: Path, inside: Command) -> None:
         """It says what is there."""
-        homing(tmp_path, "init", "here")
+        inside(tmp_path, "init", "here")
 
-        assert 1 == homing(tmp_path, "init", "here").code
+        assert 1 == inside(tmp_path, "init", "here").code

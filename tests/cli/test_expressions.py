@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import homing
+from tests.cli.conftest import Command, homing
 
 from homing.cli.expressions import Case
 from homing.cli.main import run
+
+Answers = Callable[..., list[dict[str, Any]]]
 
 EVENT = {
     "type": "track",
@@ -28,15 +31,18 @@ def event(tmp_path: Path) -> Path:
     return path
 
 
-def answers(tmp_path: Path, *lines: object) -> list[dict[str, Any]]:
-    """What `try --jsonl` says to each line."""
-    path = tmp_path / "lines.jsonl"
-    path.write_text(
-        "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    )
-    done = homing(tmp_path, "try", "--jsonl", path)
-    assert 0 == done.code, done.err
-    return done.rows
+@pytest.fixture
+def answers(tmp_path: Path, inside: Command) -> Answers:
+    """Gives what `try --jsonl` says to each line."""
+
+    def answered(*lines: object) -> list[dict[str, Any]]:
+        texts = (line if isinstance(line, str) else json.dumps(line) for line in lines)
+        (tmp_path / "lines.jsonl").write_text("\n".join(texts))
+        done = inside(tmp_path, "try", "--jsonl", "lines.jsonl")
+        assert 0 == done.code, done.err
+        return done.rows
+
+    return answered
 
 
 class TestWhen:
@@ -143,10 +149,9 @@ class TestUsage:
 
 
 class TestJsonl:
-    def test_answers_line_by_line(self, tmp_path: Path) -> None:
+    def test_answers_line_by_line(self, answers: Answers) -> None:
         """Results, absent values and errors, each in its line."""
         said = answers(
-            tmp_path,
             {"when": 'event = "A"', "event": {"event": "A"}},
             {"map": "$.properties.x", "event": {"properties": {"x": [1, {"y": None}]}}},
             {"map": "$.properties.x", "event": {}},
@@ -176,18 +181,18 @@ class TestJsonl:
             '{"when": "a = 1", "event": {}, "profile": 3}',
         ],
     )
-    def test_a_bad_line_costs_its_neighbours_nothing(self, tmp_path: Path, line: str) -> None:
+    def test_a_bad_line_costs_its_neighbours_nothing(self, answers: Answers, line: str) -> None:
         """Its answer is an error; the next line is answered."""
-        bad, good = answers(tmp_path, line, {"when": "a = 1", "event": {"a": 1}})
+        bad, good = answers(line, {"when": "a = 1", "event": {"a": 1}})
 
         assert ["error"] == list(bad)
         assert {"result": True} == good
 
-    def test_hostile_text_is_carried_through(self, tmp_path: Path) -> None:
+    def test_hostile_text_is_carried_through(self, answers: Answers) -> None:
         """Half surrogates as Node writes them, control characters, astral characters."""
         line = r'{"map": "$.x", "event": {"x": "\ud800 \u001b[31m \ud83d\ude00"}}'
 
-        (said,) = answers(tmp_path, line)
+        (said,) = answers(line)
 
         assert {"result": "\ufffd \x1b[31m 😀"} == said
 

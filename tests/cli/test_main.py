@@ -84,6 +84,17 @@ class TestErrors:
         assert done.code in (65, 69)
         assert "Traceback" not in done.err
 
+    @pytest.mark.parametrize("command", ["people", "events", "sends", "why"])
+    def test_a_name_that_is_no_text(self, filled: Path, command: str) -> None:
+        """Bytes that are not UTF-8: no traceback."""
+        done = subprocess.run(
+            [sys.executable.encode(), b"-m", b"homing", command.encode(), b"\xff\xfe"],
+            cwd=filled, capture_output=True, check=False,
+        )  # fmt: skip
+
+        assert done.returncode in (1, 2)
+        assert b"Traceback" not in done.stderr
+
     def test_what_cannot_be_read_is_74(self, look: Command, tmp_path: Path) -> None:
         """An I/O error of the system's."""
         assert 74 == look("preview", "own", "--event", tmp_path / "absent.json").code

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import EXTRA, HTML, Command, Result, homing
+from tests.cli.conftest import EXTRA, HTML, Command, Result
 
 from homing.cli import preview, send_test
 
@@ -55,11 +55,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def show(folder: Path) -> Command:
+def show(folder: Path, inside: Command) -> Command:
     """Runs `homing preview EMAIL --event event.json --json …`."""
 
     def shown(email: str, *args: object) -> Result:
-        return homing(folder, "preview", email, "--event", "event.json", "--json", *args)
+        return inside(folder, "preview", email, "--event", "event.json", "--json", *args)
 
     return shown
 
@@ -109,11 +109,11 @@ class TestOwnTemplate:
         assert done.row["error"]
         assert "with" in " ".join(done.row["warnings"])
 
-    def test_people_read_it_without_moving_the_cursor(self, folder: Path) -> None:
+    def test_people_read_it_without_moving_the_cursor(self, folder: Path, inside: Command) -> None:
         """Hostile traits are but text."""
         (folder / "profile.json").write_text('{"name": "\\u001b[2J"}')
 
-        done = homing(
+        done = inside(
             folder, "preview", "own", "--event", "event.json", "--profile", "profile.json"
         )
 
@@ -206,7 +206,7 @@ class TestRefusals:
 
 
 class TestFixtures:
-    def test_every_event_of_a_folder(self, folder: Path) -> None:
+    def test_every_event_of_a_folder(self, folder: Path, inside: Command) -> None:
         """Each an event, or an event with its person's traits."""
         (folder / "some").mkdir()
         (folder / "some" / "a.json").write_text(json.dumps(EVENT))
@@ -214,26 +214,26 @@ class TestFixtures:
             json.dumps({"event": EVENT, "profile": {"name": "Bea"}})
         )
 
-        rows = homing(folder, "preview", "own", "--fixtures", "some", "--json").rows
+        rows = inside(folder, "preview", "own", "--fixtures", "some", "--json").rows
 
         assert [["name"], []] == [row["missing"] for row in rows]
         assert ["some/a.json", "some/b.json"] == [row["fixture"] for row in rows]
 
-    def test_an_empty_folder_is_65(self, folder: Path) -> None:
+    def test_an_empty_folder_is_65(self, folder: Path, inside: Command) -> None:
         """Nothing to preview is a mistake."""
         (folder / "some").mkdir()
 
-        assert 65 == homing(folder, "preview", "own", "--fixtures", "some").code
+        assert 65 == inside(folder, "preview", "own", "--fixtures", "some").code
 
-    def test_one_of_both(self, folder: Path) -> None:
+    def test_one_of_both(self, folder: Path, inside: Command) -> None:
         """No event at all is a usage error."""
-        assert 2 == homing(folder, "preview", "own").code
+        assert 2 == inside(folder, "preview", "own").code
 
 
 class TestSendTestCaptured:
-    def test_says_that_nothing_left(self, folder: Path) -> None:
+    def test_says_that_nothing_left(self, folder: Path, inside: Command) -> None:
         """Exit 0: in capture mode that is what should happen."""
-        done = homing(
+        done = inside(
             folder, "send-test", "own", "--to", "me@example.com", "--event", "event.json", "--json"
         )
 
@@ -243,8 +243,10 @@ class TestSendTestCaptured:
         assert "nothing left" in done.row["reason"]
 
     @pytest.mark.parametrize("to", ["not an address", "a@b", "x" * 400 + "@example.com"])
-    def test_an_address_that_sendgrid_would_refuse(self, folder: Path, to: str) -> None:
+    def test_an_address_that_sendgrid_would_refuse(
+        self, folder: Path, to: str, inside: Command
+    ) -> None:
         """Is refused by the gate: exit 1."""
-        done = homing(folder, "send-test", "own", "--to", to, "--event", "event.json", "--json")
+        done = inside(folder, "send-test", "own", "--to", to, "--event", "event.json", "--json")
 
         assert (1, "skipped") == (done.code, done.row["status"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Command, homing
+from tests.cli.conftest import Command
 
 from homing.cli import why
 
@@ -120,7 +120,7 @@ class TestNot:
         assert 65 == done.code
         assert 'did you mean "digest"?' in done.err
 
-    def test_an_earlier_route_that_stopped(self, copy: Path) -> None:
+    def test_an_earlier_route_that_stopped(self, copy: Path, act: Command) -> None:
         """By the configuration in force."""
         config = copy / "homing.toml"
         text = config.read_text().replace("[route.order-confirmation]", "[route.first]", 1)
@@ -130,7 +130,7 @@ class TestNot:
         text = text.replace(first, f"{first.rstrip()}\nstop = true\n\n{again}")
         config.write_text(text)
 
-        row = homing(copy, "why", "--not", "order-confirmation", "u1", "--json").row
+        row = act("why", "--not", "order-confirmation", "u1", "--json").row
 
         stopped = {route["rule"]: route["events"][0]["stopped_by"] for route in row["routes"]}
         assert {"first": None, "order-confirmation": "first"} == stopped

@@ -219,8 +219,7 @@ class TestMerge:
                 reserve(tx, number, lane=None, person=pair.loser.id, state=state)
             pair.merge(tx)
             return [
-                (row.id, row.person, row.lane)
-                for row in tx.sends.open_of_person(pair.winner.id)
+                (row.id, row.person, row.lane) for row in tx.sends.open_of_person(pair.winner.id)
             ]
 
         found = await store.write(job)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
-from tests.support.rows import HOUR, NOON, effect, event, reserve, user
+from tests.support.rows import HOUR, NOON, Refused, effect, event, refuse, reserve, user
 
 from homing.core.effects import Dest, EventState
 from homing.core.suppression import Source, Suppression
 from homing.ports import Alert, Cursor, Pause, Store, Tx
-
-
-class Refused(Exception):
-    """What a job raises here."""
 
 
 class TestWrite:
@@ -38,9 +35,7 @@ class TestWrite:
             raise Refused
 
         jobs = [good, bad, good, bad, good]
-        results = await asyncio.gather(
-            *(store.write(job) for job in jobs), return_exceptions=True
-        )
+        results = await asyncio.gather(*(store.write(job) for job in jobs), return_exceptions=True)
 
         assert [None, Refused, None, Refused, None] == [r and type(r) for r in results]
         assert {"good": 3} == await store.write(lambda tx: dict(tx.books.counts()))
@@ -80,8 +75,7 @@ class TestSavepoint:
                         tx.books.count("taken")
                         tx.effects.add(effect(lane=number))
                         reserve(tx, number, lane=number * 2)
-                        if number == 2:
-                            raise Refused
+                        refuse(number == 2)
                 except Refused:
                     tx.books.count("poison")
 
@@ -108,21 +102,15 @@ class TestSavepoint:
         """
 
         def job(tx: Tx) -> None:
-            try:
+            with suppress(Refused), tx.savepoint():
+                tx.books.count("outer")
                 with tx.savepoint():
-                    tx.books.count("outer")
-                    with tx.savepoint():
-                        tx.books.count("inner")
-                    try:
-                        with tx.savepoint():
-                            tx.books.count("undone")
-                            raise Refused
-                    except Refused:
-                        pass
-                    assert {"outer": 1, "inner": 1} == dict(tx.books.counts())
-                    raise Refused
-            except Refused:
-                pass
+                    tx.books.count("inner")
+                with suppress(Refused), tx.savepoint():
+                    tx.books.count("undone")
+                    refuse(True)
+                assert {"outer": 1, "inner": 1} == dict(tx.books.counts())
+                refuse(True)
             tx.books.count("after")
 
         await store.write(job)

@@ -354,11 +354,15 @@ class Promises(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from((0.05, 1, 6, 60)))
     def time_passes(self, minutes: float) -> None:
         """Time, in which evidence could come, passes; waits end."""
-        self.health.heard()
-        for _ in range(int(minutes * 60 / 2) or 1):
-            self.clock.forward(int(min(minutes * MINUTE_MS, 2_000)))
-            self.health.heard()
+        self._hear_for(minutes * 60)
         self.run(self.sweep.sweep())
+
+    def _hear_for(self, seconds: float) -> None:
+        """Time passes, with the receiver heard all along."""
+        self.health.heard()
+        for _ in range(int(seconds / 2) or 1):
+            self.clock.forward(min(int(seconds * 1000), 2_000))
+            self.health.heard()
 
     @rule(well=st.booleans())
     def others_turn(self, *, well: bool) -> None:
@@ -486,20 +490,30 @@ class Promises(RuleBasedStateMachine):
         self.deliver.resumed()
         self.segment.is_well = self.sendgrid.is_well = True
         for _ in range(60):
+            if not await self._is_anything_left():
+                return
             self.known = self.wishes
             await self.deliver.deliver_batch()
             await self.quiet()
             for call in list(self.sendgrid.pending):
                 self.sendgrid.decide(call, is_taken=True, answer=Fate.TAKEN[1])
             await self.quiet()
-            for _ in range(200):
-                self.clock.forward(2_000)
-                self.health.heard()
+            self._hear_for(400)
             await self.sweep.sweep()
             self.write_back.resumed()
             self.suppress.resumed()
             await self._others()
             await self.quiet()
+
+    async def _is_anything_left(self) -> bool:
+        def left(tx: Tx) -> bool:
+            rows = tx.sends.newest(state=None, before=None, limit=100_000)
+            dests = (Dest.SEGMENT, Dest.SUPPRESSIONS)
+            return any(row.state in OPEN for row in rows) or any(
+                tx.effects.ready(dest, after=0, limit=1) for dest in dests
+            )
+
+        return await self.store.write(left)
 
     def _judge_the_end(self) -> None:
         rows = self.rows()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from homing.sandbox.evidence import Evidence, Sent
 NOW = 1_700_000_000_000
 
 
-def sent(number: int = 1, state: SendState = SendState.ACCEPTED, **columns: Any) -> Sent:
+def sent(number: int = 1, state: SendState = SendState.ACCEPTED, **columns: object) -> Sent:
     """One send of the ledger: a welcome to u1, unless *columns* say otherwise."""
     whole = {
         "key": f"{number}-0000000000", "user": "u1", "rule": "welcome", "email": "welcome",
@@ -24,7 +23,7 @@ def sent(number: int = 1, state: SendState = SendState.ACCEPTED, **columns: Any)
     return Sent(**(whole | columns))
 
 
-def books(**counts: Any) -> Books:
+def books(**counts: object) -> Books:
     """Books of one event that was done, with what *counts* change of them."""
     zero = {"ready": 0, "done": 0, "dead": 0, "dropped": 0}
     events = {"received": 1, "duplicates": 0, "pending": 0, "done": 1, "filtered": 0}
@@ -45,7 +44,7 @@ def books(**counts: Any) -> Books:
 def evidence() -> Callable[..., Evidence]:
     """Make evidence that balances, one welcome asked for, sent and taken, but for the changes."""
 
-    def evidence(**changes: Any) -> Evidence:
+    def evidence(**changes: object) -> Evidence:
         one = sent()
         whole = {
             "at_ms": NOW, "books": books(), "sends": (one,), "copies": {one.key: 1},

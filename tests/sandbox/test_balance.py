@@ -43,7 +43,7 @@ class TestOfSends:
         """Of that very send: another's does not excuse it."""
         one, other = sent(1), sent(2, user="u2", unknowns=1)
         twice = {one.key: 2, other.key: 1}
-        asked = {("u1", "welcome"): 2, ("u2", "welcome"): 1}
+        asked = {("u1", "welcome"): 1, ("u2", "welcome"): 1}
 
         (problem,) = imbalances(evidence(sends=(one, other), copies=twice, asked=asked, mails={}))
         excused = sent(1, unknowns=1)
@@ -169,7 +169,5 @@ class TestOfTheUnfinished:
         assert ["2 calls to segment still wait, and nothing keeps them"] == imbalances(
             evidence(late_calls=late)
         )
-        assert [] == imbalances(
-            evidence(late_calls=late, books=books(pauses={"segment": PAUSED}))
-        )
+        assert [] == imbalances(evidence(late_calls=late, books=books(pauses={"segment": PAUSED})))
         assert [] == imbalances(evidence(late_calls=late, is_settled=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.stages import OK, FakeApi, FakeLog, FixedClock, at_once, plan
 
 from homing.adapters.memory.state import MemoryState
 from homing.adapters.sqlite.ballast import Ballast
+from homing.adapters.sqlite.migrate import migrate
 from homing.adapters.sqlite.state import SqliteState
 from homing.core.decide import Rules
 from homing.core.effects import Dest, SendRow
@@ -151,12 +153,23 @@ class World:
         return {(alert.kind, alert.subject): alert.count for alert in standing}
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state file of the present schema, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "homing.db"
+    migrate(path)
+    return path
+
+
 @pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated: Path
+) -> AsyncIterator[Store]:
     """Every store there is."""
     if request.param == "memory":
         yield MemoryState()
         return
+    shutil.copy(migrated, tmp_path / "homing.db")
 
     def on_fatal(error: BaseException) -> None:
         raise error

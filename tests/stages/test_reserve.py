@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.stages.conftest import World
 from tests.support.stages import DAY, HOUR, NOON, engagement, identify, track
 
+from homing.adapters.memory.state import MemoryState
 from homing.core.effects import Dest
 from homing.core.plans import EmailClass
 from homing.core.suppression import Source, Suppression
@@ -116,10 +118,11 @@ class TestReserveSend:
         assert ("skipped", "reserved") == (bad.state, good.state)
         assert bad.reason.startswith("bad_data: ")
 
-    async def test_an_email_too_large_for_sendgrid_is_said(self, world):
+    async def test_an_email_too_large_for_sendgrid_is_said(self):
         """
         Before it is sent.
         """
+        world = World.over(MemoryState())
         await world.take(track("Ordered", properties={"blob": "x" * (31 << 20)}))
 
         row = await world.send()

@@ -66,6 +66,16 @@ _EFFECT = NewEffect(
 )
 
 
+class Refused(Exception):
+    """What a job raises of its own."""
+
+
+def refuse(refused: bool) -> None:
+    """Raise, or do not."""
+    if refused:
+        raise Refused
+
+
 def event(number: int, **columns: Any) -> EventRow:  # noqa: ANN401  a column's own type
     """An event, received so many milliseconds after noon as its number says."""
     at = NOON + number

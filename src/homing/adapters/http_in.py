@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from email.utils import formatdate
 from hashlib import blake2b
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from homing.core.errors import Unavailable
@@ -103,6 +105,32 @@ class _Connection(RequestHandler):
         self.force_close()
 
 
+class _Accepted(web.StreamResponse):
+    """
+    200 without a body on a connection that stays open: nearly every answer.
+
+    Its head is made once a second. aiohttp would build a dictionary of headers for each answer and
+    write that out: about a fifth of what a webhook costs.
+    """
+
+    _keep_alive = True
+    _head = (-1, b"")  # of which second of the loop's clock
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write the head, which is all there is."""
+        second = int(asyncio.get_running_loop().time())
+        if second != _Accepted._head[0]:
+            date = formatdate(usegmt=True).encode("ascii")
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: %b\r\n\r\n" % date
+            _Accepted._head = (second, head)
+        await request.writer.write(_Accepted._head[1])
+        self._eof_sent = True
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing follows."""
+
+
 class Public:
     """
     The public paths.
@@ -143,7 +171,11 @@ class Public:
                 return await self._audience(request)
             return self._answered("other", Reply(404, "no such path"))
         kind, name = served
-        return self._answered(f"{kind}/{name}", await self._take(request, kind, name))
+        reply = await self._take(request, kind, name)
+        if reply.status == 200 and request.keep_alive and request.version == HttpVersion11:
+            self._doors.count(f"{kind}/{name}", reply)
+            return _Accepted()
+        return self._answered(f"{kind}/{name}", reply)
 
     async def _take(self, request: web.BaseRequest, kind: str, name: str) -> Reply:
         encoding = request.headers.get("Content-Encoding")

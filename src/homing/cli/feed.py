@@ -119,9 +119,10 @@ class TextFeed(Feed):
         click.echo(line_of(happening, colour=self._colours, width=self._width))
 
     def _end(self, summary: Summary) -> None:
-        click.echo()
+        if not self._quiet:
+            click.echo()
         for label, words in summary_lines(summary):
-            click.echo(f"{label:<10} {text(words)}")
+            click.echo(f"{label:<10} {_line(words)}")
         for problem in summary.problems:
             click.echo(self._styled(f"does not balance: {text(problem)}", "red"), err=True)
         if summary.balances:
@@ -157,14 +158,18 @@ def line_of(happening: Happening, *, colour: bool, width: int | None) -> str:
     """
     at = datetime.fromtimestamp(happening.at, UTC).strftime("%H:%M:%S")
     label = happening.what.value.replace("_", " ").ljust(_LABEL)
-    detail = text(happening.detail).replace("\n", " ")
+    detail = _line(happening.detail)
     if width is not None and len(detail) > max(width - _INDENT, 20):
         detail = detail[: max(width - _INDENT, 20) - 1] + "…"
-    who, name = text(happening.who).ljust(_WHO), text(happening.name).ljust(_NAME)
+    who, name = _line(happening.who).ljust(_WHO), _line(happening.name).ljust(_NAME)
     if colour:
         label = click.style(label, fg=_COLOURS[happening.what])
         at, detail = click.style(at, dim=True), click.style(detail, dim=True)
     return f"{at}  {label}  {who}  {name}  {detail}".rstrip()
+
+
+def _line(words: str) -> str:
+    return text(words).replace("\n", " ")
 
 
 def summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:

@@ -108,6 +108,10 @@ def run(args: Sequence[str] | None = None) -> int:
     except HomingError as error:
         _complain(error)
         return exit_code_of(error)
+    except UnicodeError as error:
+        # a name on the command line that no store can hold
+        _complain(error)
+        return exits.EX_USAGE
     except OSError as error:
         _complain(error)
         return exits.EX_IOERR

@@ -15,8 +15,8 @@ from typing import Any, Final
 from homing.sandbox.happenings import who_of
 
 _BY_NAME: Final = {
-    "Order Completed": "order-confirmation",
-    "Newsletter Joined": "newsletter",
+    "Order Completed": ("order-confirmation", "recommendation"),
+    "Newsletter Joined": ("newsletter",),
 }
 
 
@@ -37,14 +37,15 @@ class Asked:
     def take(self, event: Mapping[str, Any], befell: frozenset[str]) -> None:
         """Count one event of the shop's with the faults that befell it on its way."""
         self.events += 1
-        route = route_of(event)
-        if route is not None and "drop" not in befell:
+        if "drop" in befell:
+            return
+        for route in routes_of(event):
             # A copy under another messageId is, by Segment's own contract, another event.
             self.emails[who_of(event), route] += 1 + ("new-id" in befell)
 
 
-def route_of(event: Mapping[str, Any]) -> str | None:
-    """The route of `shop.toml` that an event takes; None if it asks for no email."""
+def routes_of(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """The routes of `shop.toml` that an event takes, as far as they send an email."""
     if event["type"] == "identify":
-        return "welcome"
-    return _BY_NAME.get(str(event.get("event")))
+        return ("welcome",)
+    return _BY_NAME.get(str(event.get("event")), ())

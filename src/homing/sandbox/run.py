@@ -120,8 +120,9 @@ async def _story(
     await _until(_shop(here, wanted, tell), stops.close)
     stops.close.set()
     paused = await here.look(lambda tx: dict(tx.books.pauses()))
-    await mend(here)
-    await _until(settle(here), stops.leave)
+    if not stops.leave.is_set():
+        await mend(here)
+        await _until(settle(here), stops.leave)
     if stops.leave.is_set():
         await hold(here)
     return paused, wall_clock() - started

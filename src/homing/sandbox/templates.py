@@ -20,6 +20,7 @@ _SUBJECTS: Final = {
     "welcome": "Welcome{{#if first_name}}, {{{first_name}}}{{/if}}!",
     "order-confirmation": "Your order {{{order_id}}}",
     "newsletter": "The first issue{{#if first_name}}, {{{first_name}}}{{/if}}",
+    "recommendation": "You may like these{{#if first_name}}, {{{first_name}}}{{/if}}",
 }
 
 

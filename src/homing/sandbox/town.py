@@ -21,6 +21,7 @@ from homing.emulators import (
     SendGridEmulator,
     SendGridSettings,
 )
+from homing.emulators.clock import Clock, wall_clock
 from homing.processes.listeners import listen, written
 from homing.processes.single import Single
 from homing.sandbox.asking import Asked
@@ -37,7 +38,7 @@ PEOPLE: Final = Engagement(
 )
 #: Slow enough that a reader can follow, and that two opens are not the same second's.
 PACE: Final = Pace(delivered_after_s=0.2, engaged_after_s=0.6)
-GROUP: Final = {12345: "newsletter"}
+GROUPS: Final = {12345: "newsletter", 12346: "offers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,12 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    folder: Path, *, faults: Faults, people: Engagement = PEOPLE, ports: Ports = ANY_PORTS
+    folder: Path,
+    *,
+    faults: Faults,
+    people: Engagement = PEOPLE,
+    ports: Ports = ANY_PORTS,
+    clock: Clock = wall_clock,
 ) -> AsyncIterator[Town]:
     """
     Start everything; stop it in the order of the path.
@@ -108,10 +114,14 @@ async def town(
 
         people: What recipients do of themselves.
 
+        clock: Of the emulated SendGrid.
+
     Raises:
         OSError, HomingError: A port cannot be had, or the store.
     """
-    settings = SendGridSettings(groups=GROUP, engagement=people, pace=PACE, any_template=False)
+    settings = SendGridSettings(
+        groups=GROUPS, engagement=people, pace=PACE, any_template=False, clock=clock
+    )
     async with (
         SendGridEmulator(ports.mailbox, faults=faults, settings=settings) as sendgrid,
         SegmentEmulator(ports.debugger, faults=faults) as segment,

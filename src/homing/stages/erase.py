@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from homing.core import people
 from homing.core.digests import address_trace
-from homing.core.effects import EffectState
+from homing.core.effects import EffectState, SendFlag
 from homing.core.people import Identity, IdKind
 from homing.log import PERSON_ERASED, log
 from homing.stages import moves
@@ -107,5 +107,15 @@ def _strike_sends(tx: Tx, sends: Mapping[int, SendRow], *, now_ms: int) -> int:
             moves.move(tx, row, "skipped")
             row.reason, row.lane, row.head, row.unknown_due = "erased", None, 0, None
             tx.sends.save(row)
+        elif row.silent_due is not None or row.flags & SendFlag.SILENT:
+            _hush(tx, row)
         tx.sends.erase(row.id)
     return len(sends)
+
+
+def _hush(tx: Tx, row: SendRow) -> None:
+    """Nothing will be heard of it any more: that says nothing of its template."""
+    if row.flags & SendFlag.SILENT:
+        tx.books.count("sends_silent", -1)
+    row.silent_due, row.flags = None, row.flags & ~SendFlag.SILENT
+    tx.sends.save(row)

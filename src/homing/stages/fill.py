@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homing.core import people
 from homing.core.decide import PersonFacts
 from homing.core.effects import EventState
 from homing.core.splitting import split_events
+from homing.stages import home
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homing.core.decide import Rules
-    from homing.core.fql import Did
+    from homing.core.fql import Condition, Did
+    from homing.core.people import Person
+    from homing.core.splitting import Element
     from homing.ports import EventRow, LogReader, Store, Tx
     from homing.stages.take import Taker
 
@@ -38,6 +43,7 @@ class Filler:
     _wanted: dict[str, Did] = field(default_factory=dict)
     _next: int = 0
     _end: int = 0
+    _split: tuple[int, tuple[Element, ...]] = (0, ())  # the last request cut into its events
 
     async def fill(self) -> int:
         """
@@ -57,10 +63,12 @@ class Filler:
         return looked
 
     def _begin(self, tx: Tx) -> None:
-        known = str(tx.books.get(KNOWN) or "").split("\x1e")
+        known = str(tx.books.get(KNOWN) or "").split()
         wanted = {} if self._rules is None else {key: did for did, key in self._rules.dids}
         self._wanted = {key: did for key, did in wanted.items() if key not in known}
         self._next, self._end = 0, tx.events.cursor().next_event
+        # one that is gone, and comes back some day, has missed what happened in between
+        tx.books.set(KNOWN, " ".join(sorted(wanted.keys() & set(known))))
 
     def _some(self, tx: Tx) -> int:
         # in the transaction: an event evaluated before it is durable must not see old persons
@@ -76,29 +84,34 @@ class Filler:
 
     def _count(self, tx: Tx, row: EventRow) -> None:
         matching = {key: did for key, did in self._wanted.items() if did.event == row.name}
-        person = tx.people.get(row.person) if matching and row.person is not None else None
+        if not matching or not (row.type == "track" or row.source.startswith("sendgrid/")):
+            return
+        person = None if row.person is None else tx.people.get(row.person)
         if person is None:
             return
         before = person
         for key, did in matching.items():
-            facts = PersonFacts(person, row.at)
-            holds = did.condition is None or did.condition.holds(self._data(row), facts)
-            if holds:
+            if did.condition is None or self._holds(tx, did.condition, row, person=person):
                 person = people.with_did(person, did, key, at_ms=row.at, event=row.id)
         if person is not before:
             tx.people.save(person)
 
-    def _data(self, row: EventRow) -> dict[str, object]:
-        """The event as Segment sent it; of SendGrid's only what they post themselves."""
-        request = self.reader.request(row.request)
-        elements = () if request is None else split_events(request.body).elements
-        data = elements[row.item].data if row.item < len(elements) else {}
-        if row.source.startswith("sendgrid/"):
-            return {"type": "track", "event": row.name, "properties": data}
-        return dict(data)
+    def _holds(self, tx: Tx, condition: Condition, row: EventRow, *, person: Person) -> bool:
+        """Whether an event counts; not if its bytes are gone."""
+        data = self._element(row)
+        if data and row.source.startswith("sendgrid/"):
+            data = home.as_rules_see(tx, data, row, person=person, plans=self.taker.rules.plans)
+        return bool(data) and condition.holds(data, PersonFacts(person, row.at))
+
+    def _element(self, row: EventRow) -> Mapping[str, Any]:
+        if self._split[0] != row.request:
+            request = self.reader.request(row.request)
+            elements = () if request is None else split_events(request.body).elements
+            self._split = (row.request, elements)
+        elements = self._split[1]
+        return elements[row.item].data if row.item < len(elements) else {}
 
     def _finish(self, tx: Tx) -> None:
-        rules = self._rules
-        keys = sorted(key for _, key in rules.dids) if rules is not None else []
-        tx.books.set(KNOWN, "\x1e".join(keys))
+        keys = [key for _, key in self._rules.dids] if self._rules is not None else []
+        tx.books.set(KNOWN, " ".join(sorted(keys)))
         self._wanted = {}

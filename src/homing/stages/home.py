@@ -17,7 +17,7 @@ from homing.core.effects import Dest, NewEffect, SendFlag, send_number
 from homing.core.ledger import SendSignal, SendState
 from homing.core.plans import Plans, Writeback
 from homing.core.segment_calls import CallRefused
-from homing.core.sendgrid import KNOWN_TYPES
+from homing.core.sendgrid import KNOWN_TYPES, UnusableEvent, parse_event
 from homing.core.wire import json_bytes
 from homing.log import SEND_RESOLVED, log
 from homing.stages import moves
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from homing.core.effects import SendRow
     from homing.core.people import Person
     from homing.core.sendgrid import EmailEvent
-    from homing.ports import Tx
+    from homing.ports import EventRow, Tx
 
 # an event that carries no id of ours is given to a send to its address no older than this
 ADDRESS_WINDOW_MS = 7 * 86_400_000
@@ -204,6 +204,18 @@ def calls_of(tx: Tx, heard: Heard, *, suspected_bot: bool) -> tuple[Mapping[str,
         groups=_group_names(plans),
         suspected_bot=suspected_bot,
     )
+
+
+def as_rules_see(
+    tx: Tx, data: Mapping[str, Any], row: EventRow, *, person: Person | None, plans: Plans
+) -> Mapping[str, Any]:
+    """A kept event in the shape in which routes and ``did()`` see it; empty if they do not."""
+    try:
+        event = parse_event(data, row.received_at)
+        heard = Heard(event, correlate(tx, event), person, row.id, plans, row.received_at)
+        return track_in(calls_of(tx, heard, suspected_bot=False)) or {}
+    except (UnusableEvent, CallRefused):
+        return {}
 
 
 def track_in(calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

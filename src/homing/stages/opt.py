@@ -53,7 +53,9 @@ def _tell_sendgrid(tx: Tx, address: str, made: Suppression, *, cause: Cause) -> 
     call = suppression.call_of(made, address, cause.plans.groups)
     if call is None:
         return
-    payload = {"method": call.method, "path": call.path, "body": call.body}
+    payload = {
+        "method": call.method, "path": call.path, "body": call.body, "address": address.lower(),
+    }  # fmt: skip
     tx.effects.add(
         NewEffect(
             dest=Dest.SUPPRESSIONS,

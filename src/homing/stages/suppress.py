@@ -43,7 +43,7 @@ class Suppress:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     sleep: Sleep = asyncio.sleep
-    _busy: set[int] = field(default_factory=set)
+    _busy: set[object] = field(default_factory=set)
     _not_before_ms: int = 0
     _broken: BaseException | None = None
 
@@ -65,7 +65,7 @@ class Suppress:
             return 0
         claimed = await self.store.write(lambda tx: self._claim(tx, room))
         for effect in claimed:
-            self._busy.add(effect.lane)
+            self._busy |= _keys_of(effect)
             task = asyncio.create_task(self._fly(effect), name=f"suppression {effect.id}")
             self.flying.add(task)
             task.add_done_callback(self._flown)
@@ -96,9 +96,11 @@ class Suppress:
         passed = set(self._busy)
         claimed: list[Effect] = []
         for effect in _all_ready(tx):
-            if effect.lane in passed:
+            keys = _keys_of(effect)
+            is_free = passed.isdisjoint(keys)
+            passed |= keys  # what comes later waits for this one
+            if not is_free:
                 continue
-            passed.add(effect.lane)  # what comes later in this lane waits for this one
             if effect.due_at > now and not self.circuit.is_probing:
                 continue  # a probe asks the API, not the effect
             claimed.append(effect)
@@ -115,7 +117,7 @@ class Suppress:
                 lambda tx: self._settle(tx, effect, outcome, left_at_ms=left_at_ms)
             )
         finally:
-            self._busy.discard(effect.lane)
+            self._busy -= _keys_of(effect)
 
     def _flown(self, task: asyncio.Task[None]) -> None:
         # only now is there room: woken any sooner, the loop would find none and sleep on
@@ -170,6 +172,18 @@ class Suppress:
         done = tx.effects.done([effect.id])
         tx.books.count("effects:suppressions:ready", -done)
         tx.books.count("effects:suppressions:done", done)
+
+
+def _keys_of(effect: Effect) -> set[object]:
+    """
+    What only one call at a time may concern, in order: a person, and an address.
+
+    Two persons may share an address, and the last wish holds whoever had it. The call itself is
+    among them: its person may become another's while it is under way.
+    """
+    keys: set[object] = {effect.lane, ("effect", effect.id)}
+    address = orjson.loads(effect.payload).get("address")
+    return keys if address is None else keys | {address}
 
 
 def _is_any_ready(tx: Tx) -> bool:

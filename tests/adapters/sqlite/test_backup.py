@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -239,6 +240,15 @@ class TestRestore:
             restore(backup, state, now_ms=NOW, force=True)
 
         assert [] == list(state.parent.glob("*.restoring"))
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    def test_what_root_restores_is_the_service_s(self, state: Path, backup: Path) -> None:
+        """It could not open root's files, nor its locks."""
+        os.chown(wiped(state).parent, 12345, 12345)
+
+        restore(backup, state, now_ms=NOW)
+
+        assert {12345} == {path.stat().st_uid for path in state.parent.iterdir()}
 
     @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "manifest", "empty", "types"])
     def test_a_backup_that_is_not_whole_changes_nothing(

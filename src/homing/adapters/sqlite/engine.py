@@ -52,20 +52,35 @@ BUSY_TRY_AGAIN_S = 0.02
 BUSY_GIVE_UP_S = 5.0
 SCRUB_SOON_S = 1.0
 
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """
+    How a file's disk is treated: as it should be, or as a test of it needs.
+
+    Args:
+        vfs: The file system, by the name it is registered under; None is the usual one.
+
+        checkpoint_pages: How long the write-ahead log grows before it is moved into the file.
+    """
+
+    vfs: str | None = None
+    checkpoint_pages: int = CHECKPOINT_PAGES
+
+
+USUAL = Disk()
+
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 
 
 def connect(
-    path: Path, *, readonly: bool = False, synchronous: str = "FULL", vfs: str | None = None
+    path: Path, *, readonly: bool = False, synchronous: str = "FULL", disk: Disk = USUAL
 ) -> apsw.Connection:
     """
     Open a database file in WAL mode.
 
     What is deleted is overwritten at once (``secure_delete``), so that an erased person is not
     read in the file's free space.
-
-    Args:
-        vfs: The file system to use, by the name it is registered under; None is the usual one.
 
     Raises:
         StoreFull, StoreBusy, StoreFailed, StoreCorrupt: It cannot be opened.
@@ -76,7 +91,7 @@ def connect(
         raise StoreFailed(msg)
     flags = apsw.SQLITE_OPEN_READONLY if readonly else _READ_WRITE
     try:
-        db = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=256)
+        db = apsw.Connection(str(path), flags=flags, vfs=disk.vfs, statementcachesize=256)
     except apsw.Error as error:
         raise certain_fault_of(error, path) from error
     try:
@@ -84,7 +99,7 @@ def connect(
         if not readonly:
             db.execute("PRAGMA journal_mode = wal")
             db.execute(f"PRAGMA synchronous = {synchronous}")
-            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            db.execute(f"PRAGMA wal_autocheckpoint = {disk.checkpoint_pages}")
             db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
             db.execute("PRAGMA secure_delete = on")
         db.execute("PRAGMA cache_size = -32768")
@@ -173,6 +188,10 @@ class Writer:
             `StoreFailed`, and so does everybody who comes later.
 
         on_full: Called, in the event loop, whenever a transaction found no room.
+
+        checkpoint_pages: See `Disk`.
+
+        patience_s: How long another program may hold the file before those who wait are told.
     """
 
     def __init__(
@@ -181,11 +200,14 @@ class Writer:
         *,
         on_fatal: Callable[[StoreFailed], None],
         on_full: Callable[[], None] = lambda: None,
+        checkpoint_pages: int = CHECKPOINT_PAGES,
+        patience_s: float = BUSY_GIVE_UP_S,
     ) -> None:
         self.transaction = Transaction(db)
         self._db = db
         self._on_fatal = on_fatal
         self._on_full = on_full
+        self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
         self._jobs: list[tuple[Callable[[], Any], Done]] = []
         self._scrubs: list[asyncio.Future[bool]] = []
@@ -197,7 +219,7 @@ class Writer:
         self._idle.set()
         self._closed = False
         self._wal_pages = 0
-        self._checkpoint_at = CHECKPOINT_PAGES
+        self._checkpoint_pages = self._checkpoint_at = checkpoint_pages
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         # nobody may wait in the event loop for another program's lock
         db.set_busy_timeout(0)
@@ -358,7 +380,7 @@ class Writer:
     def _wait_for_lock(self, jobs: list[tuple[Callable[[], Any], Done]], error: apsw.Error) -> None:
         now = self._loop.time()
         self._held_up_since = self._held_up_since or now
-        if now - self._held_up_since < BUSY_GIVE_UP_S:
+        if now - self._held_up_since < self._patience_s:
             self._jobs = jobs + self._jobs
             self._loop.call_later(BUSY_TRY_AGAIN_S, self._next)
             return
@@ -443,13 +465,13 @@ class Writer:
 
     def _count_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         if pages < self._wal_pages:  # it began anew
-            self._checkpoint_at = CHECKPOINT_PAGES
+            self._checkpoint_at = self._checkpoint_pages
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> Unavailable | None:
         # while a reader holds old pages, do not try again at each commit
-        self._checkpoint_at = self._wal_pages + CHECKPOINT_PAGES
+        self._checkpoint_at = self._wal_pages + self._checkpoint_pages
         try:
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.BusyError:
@@ -463,7 +485,7 @@ class Writer:
         with suppress(apsw.Error):
             left, _ = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             clean = left == 0
-            self._wal_pages, self._checkpoint_at = 0, CHECKPOINT_PAGES
+            self._wal_pages, self._checkpoint_at = 0, self._checkpoint_pages
         self._loop.call_soon_threadsafe(lambda: self._scrubbed(scrubs, clean=clean))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
-from homing.adapters.sqlite.engine import Writer, connect
+from homing.adapters.sqlite.engine import USUAL, Disk, Writer, connect
 from homing.adapters.sqlite.faults import NewerSchema, StoreFailed, StoreFull, certain_fault_of
 from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.sql import load
@@ -57,7 +57,7 @@ class SqliteLog:
 
         ballast: None is the one beside the file.
 
-        vfs: See `connect`.
+        disk: Its disk, as it is treated.
 
     Raises:
         StoreBusy: Another process writes it.
@@ -73,17 +73,24 @@ class SqliteLog:
         max_waiting_bytes: int = 64 << 20,
         synchronous: str = "FULL",
         ballast: Ballast | None = None,
-        vfs: str | None = None,
+        disk: Disk = USUAL,
     ) -> None:
         self._lock = hold(path)
         self._ballast = ballast or Ballast(ballast_path(path))
         try:
-            self._db = self._ballast.spent_on(lambda: _made(path, synchronous=synchronous, vfs=vfs))
+            self._db = self._ballast.spent_on(
+                lambda: _made(path, synchronous=synchronous, disk=disk)
+            )
         except BaseException:
             self._lock.close()
             raise
         self._last = self._durable = _head(self._db)
-        self._writer = Writer(self._db, on_fatal=on_fatal, on_full=self._ballast.release)
+        self._writer = Writer(
+            self._db,
+            on_fatal=on_fatal,
+            on_full=self._ballast.release,
+            checkpoint_pages=disk.checkpoint_pages,
+        )
         self._loop = asyncio.get_running_loop()
         self._gathering: _Group | None = None
         self._bytes = 0
@@ -192,9 +199,9 @@ class SqliteLog:
 class SqliteLogReader:
     """The worker's view of the log, a connection of its own that never writes."""
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+    def __init__(self, path: Path, *, disk: Disk = USUAL) -> None:
         self._path = path
-        self._db = connect(path, readonly=True, vfs=vfs)
+        self._db = connect(path, readonly=True, disk=disk)
 
     @classmethod
     def if_made(cls, path: Path) -> SqliteLogReader | None:
@@ -244,8 +251,8 @@ class SqliteLogReader:
             raise certain_fault_of(error, self._path) from error
 
 
-def _made(path: Path, *, synchronous: str, vfs: str | None) -> apsw.Connection:
-    db = connect(path, synchronous=synchronous, vfs=vfs)
+def _made(path: Path, *, synchronous: str, disk: Disk) -> apsw.Connection:
+    db = connect(path, synchronous=synchronous, disk=disk)
     try:
         found = int(db.execute("PRAGMA user_version").get)
         if found < VERSION:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
-from homing.adapters.sqlite.engine import Transaction, Writer, connect
+from homing.adapters.sqlite.engine import USUAL, Disk, Transaction, Writer, connect
 from homing.adapters.sqlite.faults import (
     NewerSchema,
     NoStore,
@@ -41,7 +41,7 @@ class SqliteState:
 
         ballast: None is the one beside the file.
 
-        vfs: See `connect`.
+        disk: Its disk, as it is treated.
 
     Raises:
         StoreBusy: Another daemon holds the lock beside the file.
@@ -56,7 +56,7 @@ class SqliteState:
         synchronous: str = "FULL",
         ballast: Ballast | None = None,
         generations: Generations = DEFAULT,
-        vfs: str | None = None,
+        disk: Disk = USUAL,
     ) -> None:
         self.path = path
         self._lock = hold(path)
@@ -64,13 +64,18 @@ class SqliteState:
         try:
             self._ballast.spent_on(lambda: migrate(path))
             self._db = self._ballast.spent_on(
-                lambda: connect(path, synchronous=synchronous, vfs=vfs)
+                lambda: connect(path, synchronous=synchronous, disk=disk)
             )
             key = self._ballast.spent_on(lambda: _kept_key(self._db))
         except BaseException:
             self._lock.close()
             raise
-        self._writer = Writer(self._db, on_fatal=on_fatal, on_full=self._ballast.release)
+        self._writer = Writer(
+            self._db,
+            on_fatal=on_fatal,
+            on_full=self._ballast.release,
+            checkpoint_pages=disk.checkpoint_pages,
+        )
         self._tx = SqliteTx(
             self._db, self._writer.transaction, key=lambda: key, generations=generations,
             on_delete=self._writer.scrub_soon,
