@@ -37,6 +37,7 @@ BREAKER_TURNED: Final = "breaker.turned"
 PERSON_ERASED: Final = "person.erased"
 ALERT_RAISED: Final = "alert.raised"
 STAGE_FAILED: Final = "stage.failed"
+COMMAND_FAILED: Final = "command.failed"
 STORE_FAILED: Final = "store.failed"
 STORE_RECOVERED: Final = "store.recovered"
 ROWS_PRUNED: Final = "rows.pruned"
@@ -70,8 +71,8 @@ class Redact:
         for key, value in line.items():
             if isinstance(value, str):
                 line[key] = self.text(value)
-            elif isinstance(value, (list, tuple, dict)):
-                line[key] = self.text(repr(value))
+            elif value is not None and not isinstance(value, (bool, int, float)):
+                line[key] = self.text(str(value))
         return line
 
     def text(self, value: str) -> str:
@@ -96,14 +97,14 @@ def set_up(*, level: str = "info", journal: bool = False) -> None:
 
         journal: The lines go to systemd's journal: each starts with its priority (``<4>``).
     """
-    pretty = sys.stderr.isatty()
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,  # before: what it says is redacted, too
             redact,
             _Prioritised(renderer) if journal else renderer,
         ],

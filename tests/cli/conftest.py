@@ -85,7 +85,11 @@ async def _fill(folder: Path) -> None:
         (folder / "own.html").write_text(HTML)
         (folder / "own.txt").write_text("Dear {{name}}")
         await w.service.start()
+        # so that what SendGrid says comes after all of Segment's: e8 and on
+        await w.service.command("pause", "mail")
         await _post(w)
+        await w.settled(lambda s: s["events"]["received"] == 7)
+        await w.service.command("resume")
         await w.sendgrid.until(lambda: len(w.sendgrid.accepted) >= 2, 30)
         await w.sendgrid.settle()
         await w.settled(lambda s: s["events"]["received"] >= 11 and not s["requests"]["pending"])

@@ -22,7 +22,9 @@ class TestStats:
         events_ = row["events"]
         states = ("pending", "done", "filtered", "quarantined", "dead")
         assert events_["received"] == sum(events_[state] for state in states)
-        assert {"received": 8, "pending": 0} == row["requests"]
+        # Segment's seven, and SendGrid's events in one post or more
+        assert row["requests"]["received"] >= 8
+        assert 0 == row["requests"]["pending"]
 
     def test_people_get_a_line_a_count(self, look: Command) -> None:
         """With the book's name before it."""

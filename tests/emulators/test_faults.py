@@ -134,6 +134,15 @@ class TestFaultPlan:
         plan.clear()
         assert frozenset() == plan.next_faults()
 
+    def test_what_was_played_is_counted(self):
+        """On a webhook's plan together with that of its forks."""
+        plan = FaultPlan("webhook", {"drop": 1.0, "delay": 0.0})
+
+        plan.next_faults()
+        plan.fork(1).next_faults()
+
+        assert {"drop": 2} == plan.played
+
     def test_a_shuffle_keeps_every_event(self):
         """Order is lost, events are not."""
         events = [{"n": n} for n in range(20)]

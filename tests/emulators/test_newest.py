@@ -45,3 +45,27 @@ class TestNewest:
         assert (2, 4, [3, 4]) == (newest[0], newest[-1], newest[1:])
         with pytest.raises(IndexError):
             newest[3]
+
+
+class TestSince:
+    def test_rows_are_told_once(self):
+        """From a total on, oldest first; what was forgotten meanwhile is left out."""
+        rows = Newest(3)
+        for row in "abcde":
+            rows.append(row)
+
+        assert ["d", "e"] == rows.since(3)
+        assert ["c", "d", "e"] == rows.since(0)
+        assert [] == rows.since(5)
+
+
+class TestClear:
+    def test_the_total_goes_on(self):
+        """Rows go, and are known to have been."""
+        rows = Newest(3)
+        rows.append("a")
+        rows.clear()
+        rows.append("b")
+
+        assert (["b"], 2) == (list(rows), rows.total)
+        assert ["b"] == rows.since(1)

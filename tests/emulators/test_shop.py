@@ -77,7 +77,16 @@ class TestEvents:
         assert any(address.startswith("bounce+") for address in addresses)
         assert all(address.isascii() for address in addresses)
 
-    @pytest.mark.parametrize("options", [{"customers": 0}, {"rate": 0}, {"rate": -1.0}])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"customers": 0},
+            {"rate": 0},
+            {"rate": -1.0},
+            {"rate": float("nan")},
+            {"rate": float("inf")},
+        ],
+    )
     def test_a_shop_needs_customers_and_a_rate(self, options):
         """Nonsense is refused."""
         with pytest.raises(ValueError, match="above 0"):

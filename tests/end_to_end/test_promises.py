@@ -21,25 +21,17 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.support.process import Outside, Process
 from tests.support.service import SOAK
 from tests.support.stages import FakeLog, FixedClock, plans_of
 
 from homing.adapters.memory.state import MemoryState
 from homing.adapters.sqlite.state import SqliteState
-from homing.core.decide import Rules
 from homing.core.effects import Dest, SendFlag, SendRow
+from homing.core.events import iso_time, time_ms
 from homing.core.outcomes import Answer
 from homing.ports import Store, Tx
 from homing.processes.books import books_of
-from homing.stages.deliver import Deliverer, Post
-from homing.stages.evaluate import Evaluator
-from homing.stages.health import Health
-from homing.stages.rate import Rate
-from homing.stages.recover import recover
-from homing.stages.suppress import Suppress
-from homing.stages.sweep import Retention, Sweeper
-from homing.stages.take import Taker
-from homing.stages.write_back import WriteBack
 
 T = TypeVar("T")
 
@@ -165,7 +157,8 @@ class SendGrid:
         block = json.loads(body or b"")["personalizations"][0]
         args = block["custom_args"]
         number = int(args["homing_send"].partition("-")[0])
-        call = Call(number, block["to"][0]["email"], args, asyncio.get_running_loop().create_future())
+        answer = asyncio.get_running_loop().create_future()
+        call = Call(number, block["to"][0]["email"], args, answer)
         self._judge(call)
         self.calls[number] += 1
         self.pending.append(call)
@@ -207,17 +200,13 @@ class Segment:
         return Answer(headers_sent=True, status=200)
 
 
-async def at_once(_: float) -> None:
-    """Sleep no time."""
-
-
 class Promises(RuleBasedStateMachine):
     """The machine; its subclasses say over which store."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        self.folder = tempfile.TemporaryDirectory()
         self.clock = FixedClock()
         self.log = FakeLog()
         self.plans = plans_of("", CONFIG)
@@ -226,8 +215,7 @@ class Promises(RuleBasedStateMachine):
         self.sent_events: list[dict[str, Any]] = []
         self.engagement: list[dict[str, Any]] = []
         self.wishes = Wishes()  # of the whole log: evaluated before each batch of intents
-        self.known: Wishes = Wishes()
-        self.ingested: set[str] = set()
+        self.proved: set[int] = set()  # sends of which the log holds an event with our id
         self.store: Store = self.run(self.opened())
         self.start()
 
@@ -239,38 +227,12 @@ class Promises(RuleBasedStateMachine):
 
     def start(self) -> None:
         """A process comes up on the store as it is."""
-        clock, plans = self.clock, self.plans
-        self.health = Health(clock)
-        taker = Taker(clock, Rules(plans), lambda: 7)
-        self.evaluate = Evaluator(self.store, self.log, clock, taker=taker)
-        self.deliver = Deliverer(
-            self.store, self.sendgrid, clock, Post.of(plans),
-            Rate(10_000, clock.monotonic_s, lambda: clock.now_ms() / 1000), self.health,
-            None, self.evaluate.caught_up, 16,  # type: ignore[arg-type]  nothing is rendered here
-        )  # fmt: skip
-        self.suppress = Suppress(self.store, self.sendgrid, clock, sleep=at_once)
-        self.write_back = WriteBack(self.store, self.segment, clock, "wk", sleep=at_once)
-        retention = Retention(90 * 86_400, 400 * 86_400, 90 * 86_400, 30 * 86_400)
-        self.sweep = Sweeper(self.store, clock, self.health, plans, retention)
-        self.tx(
-            lambda tx: recover(
-                tx, self.health, now_ms=clock.now_ms(), wait_ms=5 * MINUTE_MS, captured=False
-            )
-        )
+        outside = Outside(self.store, self.log, self.sendgrid, self.segment, self.clock, self.plans)
+        self.process = Process(outside)
+        self.run(self.process.start())
 
     def tx(self, job: Any) -> Any:  # noqa: ANN401  the job's own type
         return self.run(self.store.write(job))
-
-    async def quiet(self) -> None:
-        """Let tasks come as far as they can without another answer of SendGrid's."""
-        for _ in range(4):
-            for _ in range(5):
-                await asyncio.sleep(0)
-            await self.store.write(lambda _: None)
-
-    async def evaluated(self) -> None:
-        while await self.evaluate.evaluate_batch():
-            pass
 
     def rows(self) -> list[SendRow]:
         found: list[SendRow] = self.tx(
@@ -283,17 +245,48 @@ class Promises(RuleBasedStateMachine):
     @rule(user=users, name=st.sampled_from(SENDS + OPTS), again=st.booleans())
     def a_customer_acts(self, user: str, name: str, *, again: bool) -> None:
         """An event arrives, perhaps twice."""
-        number = next(self.numbers)
-        self.clock.forward(1_000)
         event = {
-            "type": "track", "messageId": f"m{number}", "userId": user, "event": name,
-            "properties": {"n": number}, "context": {"traits": {"email": ADDRESSES[user]}},
+            "type": "track", "userId": user, "event": name,
+            "context": {"traits": {"email": ADDRESSES[user]}},
         }  # fmt: skip
-        self.sent_events.append(event)
-        self.ingested.add(event["messageId"])  # type: ignore[arg-type]
-        for _ in range(1 + again):
+        self._arrive(event)
+        if again:
             self.log.append("segment/default", event, self.clock.now_ms())
         self.wishes.hear(name, ADDRESSES[user])
+
+    @rule(user=users, name=st.sampled_from(SENDS))
+    def a_visitor_acts(self, user: str, name: str) -> None:
+        """An event arrives from somebody who is not known yet, or whose device is known."""
+        self._arrive(
+            {
+                "type": "track", "anonymousId": f"device-{user}", "event": name,
+                "context": {"traits": {"email": ADDRESSES[user]}},
+            }
+        )  # fmt: skip
+
+    @rule(user=users, alias=st.booleans())
+    def a_visitor_becomes_known(self, user: str, *, alias: bool) -> None:
+        """Two persons become one, whatever is under way for either."""
+        device = f"device-{user}"
+        if alias:
+            self._arrive({"type": "alias", "previousId": device, "userId": user})
+        else:
+            self._arrive({"type": "identify", "anonymousId": device, "userId": user})
+
+    @precondition(lambda self: self.sent_events)
+    @rule(data=st.data())
+    def an_operator_replays(self, data: st.DataObject) -> None:
+        """`homing replay`: an event is evaluated again, and nothing is sent again."""
+        numbers = [row.id for row in self.tx(lambda tx: tx.events.after(0, limit=100_000))]
+        if numbers:
+            self.run(self.process.evaluate.replay([data.draw(st.sampled_from(numbers))]))
+
+    def _arrive(self, event: dict[str, Any]) -> None:
+        number = next(self.numbers)
+        self.clock.forward(1_000)
+        event |= {"messageId": f"m{number}", "properties": {"n": number}}
+        self.sent_events.append(event)
+        self.log.append("segment/default", event, self.clock.now_ms())
 
     @precondition(lambda self: self.sent_events)
     @rule(data=st.data())
@@ -310,14 +303,15 @@ class Promises(RuleBasedStateMachine):
              "group_resubscribe", *HARD)
         ),
         times=st.integers(1, 2),
+        bare=st.booleans(),
     )  # fmt: skip
-    def a_recipient_acts(self, data: st.DataObject, kind: str, times: int) -> None:
+    def a_recipient_acts(self, data: st.DataObject, kind: str, times: int, *, bare: bool) -> None:
         """An event of SendGrid's about mail it took: any, in any order, perhaps twice."""
         mail = data.draw(st.sampled_from(self.sendgrid.taken))
         self.clock.forward(1_000)
         event = {
             "event": kind, "email": mail.address, "timestamp": self.clock.now_ms() // 1000,
-            "sg_event_id": f"e{next(self.numbers)}", **mail.args,
+            "sg_event_id": f"e{next(self.numbers)}", **({} if bare else mail.args),
         }  # fmt: skip
         if kind.startswith("group_"):
             event["asm_group_id"] = 12345
@@ -325,23 +319,18 @@ class Promises(RuleBasedStateMachine):
         for _ in range(times):
             self.log.append("sendgrid/default", [event], self.clock.now_ms())
         self.wishes.hear(kind, mail.address)
+        if not bare:
+            self.proved.add(mail.send)
 
     @rule()
     def evaluation_turns(self) -> None:
         """Some of the log is evaluated."""
-        self.run(self.evaluate.evaluate_batch())
+        self.run(self.process.evaluate.evaluate_batch())
 
     @rule()
     def delivery_turns(self) -> None:
         """Heads are claimed and leave; every event in the log counts as known."""
-        self.known = self.wishes
-        self.run(self._deliver())
-
-    async def _deliver(self) -> None:
-        evaluating = asyncio.ensure_future(self.evaluated())
-        await self.deliver.deliver_batch()
-        await evaluating
-        await self.quiet()
+        self.run(self.process.delivered())
 
     @precondition(lambda self: self.sendgrid.pending)
     @rule(data=st.data(), fate=st.sampled_from(Fate.ALL))
@@ -349,47 +338,30 @@ class Promises(RuleBasedStateMachine):
         """One call under way ends in some way."""
         call = data.draw(st.sampled_from(self.sendgrid.pending))
         self.sendgrid.decide(call, is_taken=fate[0], answer=fate[1])
-        self.run(self.quiet())
+        self.run(self.process.quiet())
 
     @rule(minutes=st.sampled_from((0.05, 1, 6, 60)))
     def time_passes(self, minutes: float) -> None:
         """Time, in which evidence could come, passes; waits end."""
-        self._hear_for(minutes * 60)
-        self.run(self.sweep.sweep())
-
-    def _hear_for(self, seconds: float) -> None:
-        """Time passes, with the receiver heard all along."""
-        self.health.heard()
-        for _ in range(int(seconds / 2) or 1):
-            self.clock.forward(min(int(seconds * 1000), 2_000))
-            self.health.heard()
+        self.process.hear_for(minutes * 60)
+        self.run(self.process.sweep.sweep())
 
     @rule(well=st.booleans())
     def others_turn(self, *, well: bool) -> None:
         """Calls home and calls for lists leave, or find nobody."""
         self.segment.is_well = self.sendgrid.is_well = well
-        self.run(self._others())
-
-    async def _others(self) -> None:
-        await self.write_back.deliver_batch()
-        await self.suppress.deliver_batch()
-        await asyncio.gather(self.write_back.land(), self.suppress.land())
+        self.run(self.process.others_delivered())
 
     @rule(taken=st.lists(st.booleans(), min_size=16, max_size=16))
     def the_process_dies(self, taken: list[bool]) -> None:
         """All in memory is gone; of each call under way SendGrid took the mail, or not."""
         for call, is_taken in zip(list(self.sendgrid.pending), taken, strict=False):
             self.sendgrid.decide(call, is_taken=is_taken, answer=None)
-        self.run(self._die())
-        self.start()
-
-    async def _die(self) -> None:
+        self.run(self.process.die())
         for call in self.sendgrid.pending:
             call.answer.cancel()
         self.sendgrid.pending.clear()
-        for task in list(self.deliver.flying):
-            task.cancel()
-        await asyncio.gather(*self.deliver.flying, return_exceptions=True)
+        self.start()
 
     @precondition(lambda self: any(name for name in self.pauses()))
     @rule()
@@ -397,7 +369,7 @@ class Promises(RuleBasedStateMachine):
         """A key was mended."""
         for name in self.pauses():
             self.tx(lambda tx, name=name: tx.books.resume(name))
-        self.deliver.resumed()
+        self.process.deliver.resumed()
 
     def pauses(self) -> list[str]:
         return list(self.tx(lambda tx: tx.books.pauses()))
@@ -409,12 +381,14 @@ class Promises(RuleBasedStateMachine):
         rows = {row.id: row for row in self._rows_now()}
         row = rows[call.send]
         assert "in_flight" == row.state, f"P6: no intent on disk: {row}"
-        assert not self.known.forbid(row.email, call.address), f"P3: {row}"
+        # a claim waits for all of the log, and nothing arrives before its calls are made
+        assert not self.wishes.forbid(row.email, call.address), f"P3: {row}"
+        assert row.id not in self.proved, f"P6: SendGrid has said that it took {row}"
         assert call.send not in {one.send for one in self.sendgrid.pending}, f"P6: twice: {row}"
         before = [
             other for other in rows.values()
-            if other.id < row.id and (other.person, other.kind) == (row.person, row.kind)
-            and other.state in OPEN and other.lane is not None
+            if other.id != row.id and other.lane is not None and other.lane == row.lane
+            and (other.id < row.id or other.state in ("in_flight", "unknown"))
         ]  # fmt: skip
         assert not before, f"P4: {row} overtakes {before}"
         if row.email in AT_MOST_ONCE:
@@ -485,25 +459,22 @@ class Promises(RuleBasedStateMachine):
         """Let go of the store."""
 
     async def _end(self) -> None:
-        await self.evaluated()
+        process = self.process
+        await process.evaluated()
         await self.store.write(lambda tx: [tx.books.resume(n) for n in list(tx.books.pauses())])
-        self.deliver.resumed()
         self.segment.is_well = self.sendgrid.is_well = True
         for _ in range(60):
             if not await self._is_anything_left():
                 return
-            self.known = self.wishes
-            await self.deliver.deliver_batch()
-            await self.quiet()
+            for stage in (process.deliver, process.write_back, process.suppress):
+                stage.resumed()
+            await process.delivered()
             for call in list(self.sendgrid.pending):
                 self.sendgrid.decide(call, is_taken=True, answer=Fate.TAKEN[1])
-            await self.quiet()
-            self._hear_for(400)
-            await self.sweep.sweep()
-            self.write_back.resumed()
-            self.suppress.resumed()
-            await self._others()
-            await self.quiet()
+            await process.quiet()
+            process.hear_for(400)
+            await process.sweep.sweep()
+            await process.others_delivered()
 
     async def _is_anything_left(self) -> bool:
         def left(tx: Tx) -> bool:
@@ -538,17 +509,25 @@ class Promises(RuleBasedStateMachine):
     def _judge_homecoming(self, rows: list[SendRow]) -> None:
         """P4: what came home of a person came in the order in which it was evaluated."""
         keys = {row.id: row.key for row in rows}
-        evaluated: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        evaluated: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
         for event in self.tx(lambda tx: tx.events.after(0, limit=100_000)):
             if event.source == "sendgrid/default" and event.type != "processed":
-                evaluated[event.person].append((keys[event.send], event.name))
-        people = {self.tx(lambda tx, n=n: tx.people.get(n)).user_id: n for n in evaluated}
-        home: dict[int, list[tuple[str, str]]] = defaultdict(list)
-        for message in self.segment.received.values():
-            if message["type"] == "track":
-                pair = (message["properties"]["send_id"], message["event"])
-                home[people[message["userId"]]].append(pair)
-        assert evaluated == home
+                told = (keys[event.send], event.name, iso_time(event.at))
+                evaluated[event.person].append(told)
+        home = [
+            (message["properties"]["send_id"], message["event"], to_the_ms(message["timestamp"]))
+            for message in self.segment.received.values() if message["type"] == "track"
+        ]  # fmt: skip
+        assert sorted(home) == sorted(itertools.chain(*evaluated.values()))
+        for person, told in evaluated.items():
+            assert told == [one for one in home if one in set(told)], f"of person {person}"
+
+
+def to_the_ms(text: str) -> str:
+    """A time as the library of Segment's writes it, as we do."""
+    at = time_ms(text)
+    assert at is not None
+    return iso_time(at)
 
 
 class OverMemory(Promises):

@@ -16,7 +16,7 @@ SUMMARY = Summary(
     events={"received": 12, "duplicates": 0, "quarantined": 0},
     sends={"accepted": 4, "rejected": 0, "expired": 0, "dropped": 0, "skipped": 0},
     skipped={}, unknown={"total": 0, "proved": 0, "resent": 0}, waiting=(),
-    taken=4, home=8, faults={}, paused={}, problems=(),
+    taken=4, home=8, calls_waiting=0, faults={}, paused={}, problems=(),
 )  # fmt: skip
 
 
@@ -74,6 +74,7 @@ class TestSummaryLines:
             skipped={"suppressed: global": 1},
             unknown={"total": 2, "proved": 1, "resent": 1},
             waiting=(Waits(2, "retry", "HTTP 500"),),
+            calls_waiting=5,
             faults={"sendgrid": {"401": 1, "502": 2}},
             paused={"mail": "HTTP 401"},
         )
@@ -83,6 +84,7 @@ class TestSummaryLines:
             ("emails", "4 accepted, 1 skipped"),
             ("  skipped", "1 suppressed: global"),
             ("  waiting", "2 in retry: HTTP 500"),
+            ("home", "8 calls, 5 calls still wait"),
             ("unknown", "2 outcomes, 1 proved by an event, 1 sent again"),
             ("faults", "sendgrid: 401 1, 502 2"),
             ("lost", "3 events never reached Homing"),

@@ -99,6 +99,8 @@ class TestRefusals:
             (["--fault", "sendgrid=429:2"], "between 0 and 1"),
             (["--for", "5 seconds"], "duration"),
             (["--rate", "0"], "rate"),
+            (["--rate", "nan"], "rate"),
+            (["--rate", "inf"], "rate"),
             (["--port", "70000"], "port"),
         ],
     )

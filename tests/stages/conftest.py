@@ -63,9 +63,16 @@ class World:
     tags: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
 
     @classmethod
-    def over(cls, store: Store, extra: str = "", *, clock: FixedClock | None = None) -> World:
+    def over(
+        cls,
+        store: Store,
+        extra: str = "",
+        *,
+        clock: FixedClock | None = None,
+        log: FakeLog | None = None,
+    ) -> World:
         """A world with *extra* configuration."""
-        clock, log, plans = clock or FixedClock(), FakeLog(), plans_of(extra)
+        clock, log, plans = clock or FixedClock(), log or FakeLog(), plans_of(extra)
         sendgrid, segment, health = FakeApi(), FakeApi(OK), Health(clock)
         mint = itertools.count(1).__next__
         taker = Taker(clock, Rules(plans), mint)

@@ -26,7 +26,7 @@ _COLOURS: Final = {
     **dict.fromkeys(("home", "resolved", "resumed"), "green"),
     **dict.fromkeys(("skipped", "retry", "expired", "lost"), "yellow"),
     "unknown": "magenta",
-    **dict.fromkeys(("rejected", "paused"), "red"),
+    **dict.fromkeys(("rejected", "paused", "alert"), "red"),
 }
 _LABEL: Final = 9
 _WHO: Final = 8
@@ -201,7 +201,7 @@ def summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
                 *((n, _RESOLVED[word]) for word, n in summary.unknown.items() if word in _RESOLVED),
             ),
         )
-    yield "home", f"{summary.home} calls"
+    yield "home", _joined(f"{summary.home} calls", (summary.calls_waiting, "calls still wait"))
     for target, played in summary.faults.items():
         yield "faults", f"{target}: " + ", ".join(f"{name} {n}" for name, n in played.items())
     if summary.lost:

@@ -105,23 +105,12 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except HomingError as error:
-        _complain(error)
+    except (HomingError, OSError, UnicodeError) as error:
+        from homing.cli.show import text
+
+        click.echo(f"homing: {text(str(error))}", err=True)
         return exit_code_of(error)
-    except UnicodeError as error:
-        # a name on the command line that no store can hold
-        _complain(error)
-        return exits.EX_USAGE
-    except OSError as error:
-        _complain(error)
-        return exits.EX_IOERR
     return code if isinstance(code, int) else exits.EX_OK
-
-
-def _complain(error: Exception) -> None:
-    from homing.cli.show import text
-
-    click.echo(f"homing: {text(str(error))}", err=True)
 
 
 INTERRUPTED: Final = 130
@@ -145,16 +134,18 @@ _CODES: Final = {
     "MappingError": exits.EX_DATAERR,
     "MappingFailure": exits.EX_DATAERR,
     "RenderError": exits.EX_DATAERR,
+    "OSError": exits.EX_IOERR,
+    "UnicodeError": exits.EX_USAGE,  # a name on the command line that no store can hold
 }
 
 
-def exit_code_of(error: HomingError) -> int:
+def exit_code_of(error: Exception) -> int:
     """The exit code that says whose fault an error is; 1 where nobody's."""
     known = (_CODES[name] for name in _names_of(error) if name in _CODES)
     return next(known, exits.EX_FAILURE)
 
 
-def _names_of(error: HomingError) -> Iterator[str]:
+def _names_of(error: Exception) -> Iterator[str]:
     """The class's names; a refusal by the daemon goes by what it refused for."""
     yield str(getattr(error, "kind", ""))
     for kind in type(error).__mro__:

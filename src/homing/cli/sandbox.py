@@ -18,11 +18,13 @@ from homing.processes import exits
 
 if TYPE_CHECKING:
     from homing.cli.feed import Feed
+    from homing.emulators import Faults
     from homing.sandbox.run import Wanted
     from homing.sandbox.town import Ports
 
 #: Mailbox, debugger, status and webhooks listen from here on, each if its port is free.
 FIRST_PORT: Final = 8425
+MOST_RATE: Final = 10_000
 
 
 @click.command("sandbox")
@@ -34,13 +36,7 @@ FIRST_PORT: Final = 8425
     metavar="SPEC",
     help="Trouble, e.g. sendgrid=timeout-after-accept:0.05,429:0.1 or webhook=duplicate:0.2",
 )
-@click.option(
-    "--rate",
-    default=2.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Events a second.",
-)
+@click.option("--rate", default=2.0, show_default=True, help="Events a second.")
 @click.option("--seed", default=1, show_default=True, help="Of all chance: the shop repeats.")
 @click.option(
     "--port",
@@ -77,14 +73,9 @@ def sandbox_command(  # noqa: PLR0913  as many as there are options
     import uvloop
 
     from homing.cli.feed import JsonFeed, TextFeed
-    from homing.emulators import BadFault, parse_faults
     from homing.sandbox.run import Wanted
 
-    try:
-        for_s = None if for_ is None else parse_duration(for_)
-        plan = parse_faults(faults, seed)
-    except (ValueError, BadFault) as error:
-        raise click.UsageError(str(error)) from error
+    for_s, plan = _asked(for_, faults, rate=rate, seed=seed)
     if store is not None and (store / "homing.db").exists():
         msg = f"{store} holds a store already: give a new folder, the books start at nothing"
         raise click.UsageError(msg)
@@ -95,6 +86,21 @@ def sandbox_command(  # noqa: PLR0913  as many as there are options
         folder.mkdir(parents=True, exist_ok=True)
         wanted = Wanted(folder, plan, for_s, rate=rate, seed=seed, ports=_ports(port))
         return uvloop.run(_run(wanted, feed))
+
+
+def _asked(
+    for_: str | None, faults: tuple[str, ...], *, rate: float, seed: int
+) -> tuple[float | None, Faults]:
+    """Read how long, and with which trouble."""
+    from homing.emulators import BadFault, parse_faults
+
+    if not 0 < rate <= MOST_RATE:  # so that a NaN is refused, too
+        msg = f"--rate must be above 0 and at most {MOST_RATE:,}"
+        raise click.UsageError(msg)
+    try:
+        return None if for_ is None else parse_duration(for_), parse_faults(faults, seed)
+    except (ValueError, BadFault) as error:
+        raise click.UsageError(str(error)) from error
 
 
 async def _run(wanted: Wanted, feed: Feed) -> int:
@@ -141,7 +147,7 @@ def _log_quietly() -> None:
     from homing import log as logs
 
     logs.set_up(level="error")
-    told = (logs.DESTINATION_PAUSED, logs.DESTINATION_RESUMED)
+    told = (logs.DESTINATION_PAUSED, logs.DESTINATION_RESUMED, logs.ALERT_RAISED)
 
     def leave_out_told(_: object, __: str, line: MutableMapping[str, Any]) -> Any:  # noqa: ANN401
         if line.get("event") in told:

@@ -62,7 +62,7 @@ class Shop:
         start: float | None = None,
         clock: Clock = wall_clock,
     ) -> None:
-        if customers < 1 or rate <= 0:
+        if customers < 1 or not 0 < rate < math.inf:
             msg = f"expected customers and a rate above 0, got {customers} and {rate:g}"
             raise ValueError(msg)
         self._seed = seed
@@ -92,7 +92,8 @@ class Shop:
         ends = math.inf if for_s is None else start + for_s
         for due_s, event in self._timed(start):
             await asyncio.sleep(max(0.0, min(due_s, ends) - self._clock()))
-            if due_s >= ends:
+            # Behind time when it cannot keep up with the rate: it closes all the same.
+            if due_s >= ends or self._clock() >= ends:
                 break
             take(event)
             made += 1

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from homing.core.errors import HomingError
+from homing.log import COMMAND_FAILED, log
 
 MAX_LINE = 1 << 20
 
@@ -55,6 +56,9 @@ async def _answer(acts: Mapping[str, Act], line: bytes) -> dict[str, object]:
         return {"ok": await act(asked)}
     except HomingError as error:
         return {"error": str(error), "kind": type(error).__name__}
+    except Exception as error:  # noqa: BLE001  whoever asked is told, and the worker goes on
+        log.error(COMMAND_FAILED, do=asked["do"], exc_info=error)
+        return {"error": f"{type(error).__name__}: {error}", "kind": "Failed"}
 
 
 def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) -> Any:  # noqa: ANN401  JSON

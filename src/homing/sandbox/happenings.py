@@ -22,6 +22,7 @@ class What(StrEnum):
     RESOLVED = "resolved"
     PAUSED = "paused"
     RESUMED = "resumed"
+    ALERT = "alert"
     SENDGRID = "sendgrid"
     HOME = "home"
 

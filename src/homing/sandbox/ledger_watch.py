@@ -1,4 +1,4 @@
-"""Watch the service's own books: sends that turn, destinations that pause."""
+"""Watch the service's own books: sends that turn, destinations that pause, alerts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from homing.sandbox.happenings import Happening, What
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
-    from homing.ports import Attempt, Pause, Tx
+    from homing.ports import Alert, Attempt, Pause, Tx
 
 PAGE: Final = 500
 
@@ -24,6 +24,8 @@ _ENDS: Final = {
 _OPEN: Final = frozenset(
     {SendState.RESERVED, SendState.IN_FLIGHT, SendState.RETRY, SendState.UNKNOWN, SendState.PARKED}
 )
+#: Kinds of alerts that say what a line of the feed says.
+_TOLD_ELSEWHERE: Final = frozenset({"paused", "parked"})
 _RESOLVED: Final = {
     SendState.PARKED: "parked: a person decides, by `homing resolve`",
     SendState.DROPPED: "given up, as its on_unknown says",
@@ -41,18 +43,20 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class LedgerWatch:
-    """What was told of the service's sends and pauses so far."""
+    """What was told of the service's sends, pauses and alerts so far."""
 
     _last: int = 0
     _open: dict[int, _Seen] = field(default_factory=dict)
     _pauses: dict[str, Pause] = field(default_factory=dict)
+    _alerts: set[tuple[str, str]] = field(default_factory=set)
 
     def news(self, tx: Tx) -> list[Happening]:
         """What is new since the last look."""
         rows = [row for number in self._open if (row := tx.sends.get(number)) is not None]
         rows += self._fresh(tx)
         told = [happening for row in rows for happening in self._of_send(tx, row)]
-        return [*told, *self._of_pauses(dict(tx.books.pauses()))]
+        told += self._of_pauses(dict(tx.books.pauses()))
+        return [*told, *self._of_alerts(tx.books.alerts())]
 
     def _fresh(self, tx: Tx) -> list[SendRow]:
         fresh: list[SendRow] = []
@@ -83,6 +87,14 @@ class LedgerWatch:
             yield Happening(pause.at / 1000, What.PAUSED, name, f"by {pause.by}", pause.reason)
         for name in sorted(was.keys() - pauses.keys()):
             yield Happening(wall_clock(), What.RESUMED, name, "")
+
+    def _of_alerts(self, alerts: list[Alert]) -> Iterator[Happening]:
+        for alert in alerts:
+            name = (alert.kind, alert.subject)
+            if alert.kind not in _TOLD_ELSEWHERE and name not in self._alerts:
+                at = alert.first_at / 1000
+                yield Happening(at, What.ALERT, alert.kind, alert.subject, alert.text)
+            self._alerts.add(name)
 
 
 def _turned(row: SendRow, was: _Seen, lost: list[Attempt]) -> Iterator[Happening]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Summary:
 
         taken: Emails that SendGrid took.
 
-        home: Calls that came home to Segment.
+        home: Calls that came home to Segment; *calls_waiting* to it or to SendGrid had not left.
 
         faults: How often each fault was played, by target.
 
@@ -62,6 +62,7 @@ class Summary:
     waiting: tuple[Waits, ...]
     taken: int
     home: int
+    calls_waiting: int
     faults: Mapping[str, Mapping[str, int]]
     paused: Mapping[str, str]
     problems: tuple[str, ...]
@@ -92,6 +93,7 @@ def summed_up(
         waiting=_waiting(evidence),
         taken=town.sendgrid.accepted.total,
         home=evidence.home,
+        calls_waiting=sum(states["ready"] for states in books.effects.values()),
         faults={
             plan.target: dict(sorted(plan.played.items()))
             for plan in (faults.sendgrid, faults.segment, faults.webhook)
@@ -108,7 +110,10 @@ def _reasons(evidence: Evidence) -> dict[str, int]:
 
 
 def _waiting(evidence: Evidence) -> tuple[Waits, ...]:
-    found = Counter(_why(sent) for sent in evidence.sends if _waits(sent))
+    pauses = evidence.books.pauses
+    found = Counter(
+        (sent.state.value, _why(sent, pauses)) for sent in evidence.sends if _waits(sent)
+    )
     return tuple(Waits(n, state, reason) for (state, reason), n in found.most_common())
 
 
@@ -116,7 +121,7 @@ def _waits(sent: Sent) -> bool:
     return sent.is_open or sent.state is SendState.PARKED
 
 
-def _why(sent: Sent) -> tuple[str, str]:
-    if sent.state is SendState.RESERVED:
-        return sent.state.value, sent.reason or "behind another of the same person"
-    return sent.state.value, sent.reason
+def _why(sent: Sent, pauses: Collection[str]) -> str:
+    if "mail" in pauses and sent.state is not SendState.PARKED:
+        return "mail is paused"
+    return sent.reason or "behind another of the same person"

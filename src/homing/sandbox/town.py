@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from homing.config import load
 from homing.emulators import (
@@ -119,42 +119,51 @@ async def town(
     Raises:
         OSError, HomingError: A port cannot be had, or the store.
     """
-    settings = SendGridSettings(
-        groups=GROUPS, engagement=people, pace=PACE, any_template=False, clock=clock
-    )
+    destination = Destination(secret=secrets.token_hex(16), token=secrets.token_hex(16))
+    pace = SenderPace(batch_size=10)
     async with (
-        SendGridEmulator(ports.mailbox, faults=faults, settings=settings) as sendgrid,
+        _sendgrid(ports.mailbox, faults=faults, people=people, clock=clock) as sendgrid,
         SegmentEmulator(ports.debugger, faults=faults) as segment,
     ):
-        for template in templates():
-            sendgrid.add_template(
-                template.id, subject=template.subject, html=template.html, name=template.name
-            )
-        destination = Destination(secret=secrets.token_hex(16), token=secrets.token_hex(16))
-        public = listen(f"127.0.0.1:{ports.webhooks}")
-        admin = listen(f"127.0.0.1:{ports.status}")
-        public_url, admin_url = f"http://{written(public)}", f"http://{written(admin)}"
-        config = _configured(
-            folder,
-            public=str(public.getsockname()[1]),
-            admin=str(admin.getsockname()[1]),
-            segment=segment.url,
-            sendgrid=sendgrid.url,
-        )
+        public, admin = (listen(f"127.0.0.1:{port}") for port in (ports.webhooks, ports.status))
+        url, admin_url = f"http://{written(public)}", f"http://{written(admin)}"
+        places = _Places(written(public), written(admin), segment.url, sendgrid.url)
+        config = _configured(folder, places)
         environ = _secrets_of(sendgrid, segment, destination)
         service = Single(load(config, environ=environ), environ, config)
         await service.start(public, admin)
-        sendgrid.webhook_url = f"{public_url}/sendgrid"
+        sendgrid.webhook_url = f"{url}/sendgrid"
         _introduce(sendgrid, segment, admin_url)
         async with SegmentWebhookSender(
-            f"{public_url}/segment", destination, faults=faults, pace=SenderPace(batch_size=10)
+            f"{url}/segment", destination, faults=faults, pace=pace
         ) as sender:
-            here = Town(service, sendgrid, segment, sender, faults, public_url, admin_url, config)
+            here = Town(service, sendgrid, segment, sender, faults, url, admin_url, config)
             try:
                 yield here
             finally:
                 here.end_faults()
                 await service.stop()
+
+
+def _sendgrid(port: int, *, faults: Faults, people: Engagement, clock: Clock) -> SendGridEmulator:
+    settings = SendGridSettings(
+        groups=GROUPS, engagement=people, pace=PACE, any_template=False, clock=clock
+    )
+    sendgrid = SendGridEmulator(port, faults=faults, settings=settings)
+    for template in templates():
+        sendgrid.add_template(
+            template.id, subject=template.subject, html=template.html, name=template.name
+        )
+    return sendgrid
+
+
+class _Places(NamedTuple):
+    """What `shop.toml` leaves open."""
+
+    public: str
+    admin: str
+    segment: str
+    sendgrid: str
 
 
 def _secrets_of(
@@ -175,8 +184,8 @@ def _introduce(sendgrid: SendGridEmulator, segment: SegmentEmulator, admin_url: 
     segment.neighbours[:] = [("SendGrid mailbox", f"{sendgrid.url}/mailbox"), status]
 
 
-def _configured(folder: Path, **fields: str) -> Path:
-    text = files(__package__).joinpath("shop.toml").read_text()
+def _configured(folder: Path, places: _Places) -> Path:
+    text = files(__package__).joinpath("shop.toml").read_text("utf-8")
     path = folder / "homing.toml"
-    path.write_text(text.format_map(fields))
+    path.write_text(text.format_map(places._asdict()), "utf-8")
     return path

@@ -52,6 +52,8 @@ class Evaluator:
         self._clock = clock
         self._cursor: Cursor | None = None
         self._split: tuple[int, tuple[Element, ...]] = (0, ())
+        # read and not yet evaluated: a slice ends long before what one read brings
+        self._ahead: list[Request] = []
         self.taker = taker
         self.position = Position()
         self.wake = asyncio.Event()
@@ -67,7 +69,7 @@ class Evaluator:
             self._cursor = await self._store.write(lambda tx: tx.events.cursor())
             self.position.reach(self._cursor.request)
         start = self._cursor
-        requests = self._reader.after(start.request, limit=READ_REQUESTS, max_bytes=READ_BYTES)
+        requests, self._ahead = self._ahead or self._read_on(start), []
         if not requests:
             return 0
         try:
@@ -76,6 +78,7 @@ class Evaluator:
             self.taker.forget_people()
             raise
         self._cursor = cursor
+        self._ahead = [request for request in requests if request.seq > cursor.request]
         self.position.reach(cursor.request)
         return cursor.next_event - start.next_event + cursor.request - start.request
 
@@ -99,6 +102,9 @@ class Evaluator:
         self.taker.forget_people()
         return states
 
+    def _read_on(self, cursor: Cursor) -> list[Request]:
+        return self._reader.after(cursor.request, limit=READ_REQUESTS, max_bytes=READ_BYTES)
+
     def _again(self, tx: Tx, number: int) -> str:
         row = tx.events.get(number)
         request = None if row is None else self._reader.request(row.request)
@@ -109,18 +115,20 @@ class Evaluator:
 
     def _take(self, tx: Tx, requests: list[Request], cursor: Cursor) -> Cursor:
         until = self._clock.monotonic_s() + SLICE_S
+        done, item, number = cursor.request, cursor.item, cursor.next_event
         for request in requests:
             elements = self._elements(request)
-            for item in range(cursor.item, len(elements)):
-                self.taker.take(tx, Taken(request, item, elements[item]), cursor.next_event)
-                cursor = Cursor(cursor.request, item + 1, cursor.next_event + 1)
+            while item < len(elements):
+                self.taker.take(tx, Taken(request, item, elements[item]), number)
+                item, number = item + 1, number + 1
                 if self._clock.monotonic_s() > until:
                     break
-            if cursor.item < len(elements):
+            if item < len(elements):
                 break
-            cursor = Cursor(request.seq, 0, cursor.next_event)
+            done, item = request.seq, 0
             if self._clock.monotonic_s() > until:
                 break
+        cursor = Cursor(done, item, number)
         tx.events.move_cursor(cursor)
         return cursor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from homing.core import events, people
@@ -62,125 +62,143 @@ class Taker:
 
     def take(self, tx: Tx, taken: Taken, number: int) -> None:
         """Take in one element as event *number*; a row or a count says what became of it."""
-        row = self._met(tx, taken, number)
-        if row is None:
+        draft = _Draft.of(taken, number)
+        if not self._meet(tx, draft):
             tx.books.count("events:duplicates")
             return
-        if row.state is EventState.PENDING:
-            row = self._evaluated(tx, taken, row)
-        if row.state is EventState.QUARANTINED:
-            log.warning(EVENT_QUARANTINED, number=row.id, source=row.source, reason=row.reason)
-        tx.events.add(row)
+        if draft.state is EventState.PENDING:
+            draft = self._evaluated(tx, draft)
+        if draft.state is EventState.QUARANTINED:
+            log.warning(
+                EVENT_QUARANTINED, number=number, source=taken.request.source, reason=draft.reason
+            )
+        tx.events.add(draft.row())
         tx.books.count("events:received")
-        tx.books.count(f"events:{row.state}")
+        tx.books.count(_COUNT_OF[draft.state])
 
     def take_again(self, tx: Tx, taken: Taken, before: EventRow) -> str:
         """Evaluate a kept event again under its own number; the state it has now."""
-        row = self._evaluated(tx, taken, _row(taken, before.id))
-        tx.books.count(f"events:{before.state}", -1)
-        tx.books.count(f"events:{row.state}")
-        tx.events.replace(row)
-        return row.state.value
+        draft = self._evaluated(tx, _Draft.of(taken, before.id))
+        tx.books.count(_COUNT_OF[before.state], -1)
+        tx.books.count(_COUNT_OF[draft.state])
+        tx.events.replace(draft.row())
+        return draft.state.value
 
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
         self._known.forget()
 
-    def _met(self, tx: Tx, taken: Taken, number: int) -> EventRow | None:
+    def _meet(self, tx: Tx, draft: _Draft) -> bool:
         """
-        The row of an event met for the first time, its ids remembered; None for a duplicate.
+        Remember the ids of an event met for the first time; False for a duplicate.
 
         What its evaluation comes to does not matter: an event that comes again is the same.
         """
-        row = _row(taken, number)
-        names = _names_of(taken)
-        body = digest8(taken.element.raw)
+        names = _names_of(draft)
+        body = digest8(draft.taken.element.raw)
         for name in names:
             seen = tx.events.seen(name.key)
             if seen is None:
                 continue
             if seen.body == body or name.says_all:
-                return None
-            return _quarantined(replace(row, message_id=name.shown), CONFLICT)
+                return False
+            draft.message_id = name.shown
+            draft.quarantine(CONFLICT)
+            return True
+        received = draft.taken.request.received_ms
         for name in names:
-            tx.events.remember(name.key, body=body, event=number, at=row.received_at)
-        return row
+            tx.events.remember(name.key, body=body, event=draft.number, at=received)
+        return True
 
-    def _evaluated(self, tx: Tx, taken: Taken, row: EventRow) -> EventRow:
-        row = replace(row, state=EventState.DONE)
+    def _evaluated(self, tx: Tx, draft: _Draft) -> _Draft:
+        draft.state = EventState.DONE
         try:
             with tx.savepoint():
-                return self._decided(tx, taken, row)
+                self._evaluate(tx, draft)
         except Unavailable:
             raise  # the store's trouble, not the event's
         except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
             self._known.forget()
-            return _poison(row, error)
+            # what was found of it was undone
+            draft = _Draft.of(draft.taken, draft.number)
+            draft.quarantine(f"could not be evaluated: {type(error).__name__}: {error}")
+        return draft
 
-    def _decided(self, tx: Tx, taken: Taken, row: EventRow) -> EventRow:
-        if taken.element.reason is not None:
-            return _quarantined(row, taken.element.reason)
-        if taken.request.source.startswith("sendgrid/"):
-            return self._of_sendgrid(tx, taken.element.data, row)
-        return self._of_segment(tx, taken.element.data, row)
+    def _evaluate(self, tx: Tx, draft: _Draft) -> None:
+        reason = draft.taken.element.reason
+        if reason is not None:
+            draft.quarantine(reason)
+        elif draft.engagement is not None:
+            self._of_sendgrid(tx, draft, draft.engagement)
+        else:
+            self._of_segment(tx, draft, draft.taken.element.data)
 
-    def _of_segment(self, tx: Tx, data: Mapping[str, Any], row: EventRow) -> EventRow:
+    def _of_segment(self, tx: Tx, draft: _Draft, data: Mapping[str, Any]) -> None:
         reason = events.unusable_reason(data)
         if reason is not None:
-            return _quarantined(row, reason)
-        row = replace(
-            row,
-            type=data["type"],
-            name=_name(data),
-            message_id=_text(data.get("messageId")),
-            at=events.event_time_ms(data, row.received_at),
-        )
+            draft.quarantine(reason)
+            return
+        received = draft.taken.request.received_ms
+        draft.type = data["type"]
+        draft.name = _name(data)
+        draft.message_id = _text(data.get("messageId"))
+        draft.at = events.event_time_ms(data, received)
         if is_echo(data):
-            return replace(row, state=EventState.FILTERED, reason=ECHO)
-        if data["type"] == "delete" and people.identities_of(data):
+            draft.filter(ECHO)
+            return
+        if draft.type == "delete" and people.identities_of(data):
             erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
-            tx.events.ask_erasure([(row.request, row.item)])
-            return replace(row, message_id=None)
+            draft.erase(tx)
+            return
         person = identity.person_of(tx, self._known, data)
         if person is None:
-            return _quarantined(row, NOBODY)
-        self._decide(tx, Happened(row.id, data, row.at, row.received_at), person)
-        return replace(row, person=person.id)
+            draft.quarantine(NOBODY)
+            return
+        draft.person = person.id
+        self._decide(tx, Happened(draft.number, data, draft.at, received), person)
 
-    def _of_sendgrid(self, tx: Tx, data: Mapping[str, Any], row: EventRow) -> EventRow:
-        try:
-            event = parse_event(data, row.received_at)
-        except UnusableEvent as error:
-            return _quarantined(row, str(error))
-        row = replace(row, type=event.type, message_id=event.sg_event_id or None, at=event.at_ms)
+    def _of_sendgrid(self, tx: Tx, draft: _Draft, event: EmailEvent | UnusableEvent) -> None:
+        if isinstance(event, UnusableEvent):
+            draft.quarantine(str(event))
+            return
+        draft.type, draft.at = event.type, event.at_ms
+        draft.message_id = event.sg_event_id or None
         if not event.known:
-            return _quarantined(row, f"unknown SendGrid event {event.type[:40]!r}")
+            draft.quarantine(f"unknown SendGrid event {event.type[:40]!r}")
+            return
         if TEST_ARG in event.homing:
             home.take_suppressions(tx, event, self.rules.plans)
-            return replace(row, state=EventState.FILTERED, reason=OF_A_TEST)
+            draft.filter(OF_A_TEST)
+            return
         correlated = home.correlate(tx, event)
         if correlated.send is not None and correlated.send.address is None:
-            return self._of_erased(tx, event, row)
+            self._of_erased(tx, draft, event)
+        else:
+            self._of_send(tx, draft, event, correlated=correlated)
+
+    def _of_send(
+        self, tx: Tx, draft: _Draft, event: EmailEvent, *, correlated: home.Correlated
+    ) -> None:
         person = self._whose(tx, event, correlated)
         now = self.clock.now_ms()
-        heard = home.Heard(event, correlated, person, row.id, self.rules.plans, now)
+        heard = home.Heard(event, correlated, person, draft.number, self.rules.plans, now)
         call = home.hear(tx, heard, self._surroundings)
-        if person is not None and call is not None:
-            happened = Happened(row.id, call, event.at_ms, row.received_at, engagement=True)
+        draft.send = None if correlated.send is None else correlated.send.id
+        draft.name = None if call is None else _name(call)
+        if person is None:
+            return
+        draft.person = person.id
+        if call is not None:
+            received = draft.taken.request.received_ms
+            happened = Happened(draft.number, call, event.at_ms, received, engagement=True)
             self._decide(tx, happened, person)
-        return replace(
-            row,
-            person=None if person is None else person.id,
-            send=None if correlated.send is None else correlated.send.id,
-            name=None if call is None else _name(call),
-        )
 
-    def _of_erased(self, tx: Tx, event: EmailEvent, row: EventRow) -> EventRow:
+    def _of_erased(self, tx: Tx, draft: _Draft, event: EmailEvent) -> None:
         """Of a send to somebody deleted since: an opt-out is heard, and nobody is made."""
         home.take_suppressions(tx, event, self.rules.plans)
         tx.suppressions.hide(event.email)
-        tx.events.ask_erasure([(row.request, row.item)])
-        return replace(row, message_id=None, state=EventState.FILTERED, reason=OF_THE_ERASED)
+        draft.erase(tx)
+        draft.filter(OF_THE_ERASED)
 
     def _whose(self, tx: Tx, event: EmailEvent, correlated: home.Correlated) -> Person | None:
         send = correlated.send
@@ -204,6 +222,63 @@ class Taker:
             reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
 
 
+_COUNT_OF = {state: f"events:{state}" for state in EventState}
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An event's row while it is found out; ``engagement`` is what SendGrid's event says."""
+
+    taken: Taken
+    number: int
+    at: int
+    engagement: EmailEvent | UnusableEvent | None
+    type: str | None = None
+    name: str | None = None
+    message_id: str | None = None
+    person: int | None = None
+    send: int | None = None
+    state: EventState = EventState.PENDING
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, taken: Taken, number: int) -> _Draft:
+        """Nothing known but what came."""
+        return cls(taken, number, taken.request.received_ms, _engagement_of(taken))
+
+    def quarantine(self, reason: str) -> None:
+        """It cannot be used; a person can read why."""
+        self.state, self.reason = EventState.QUARANTINED, reason[:500]
+
+    def filter(self, reason: str) -> None:
+        """It is not for us."""
+        self.state, self.reason = EventState.FILTERED, reason
+
+    def erase(self, tx: Tx) -> None:
+        """Have what it says erased from the log."""
+        tx.events.ask_erasure([(self.taken.request.seq, self.taken.item)])
+        self.message_id = None
+
+    def row(self) -> EventRow:
+        """As it is kept."""
+        request = self.taken.request
+        return EventRow(
+            self.number, request.seq, self.taken.item, request.source, self.type, self.name,
+            self.message_id, self.person, self.send, self.at, request.received_ms, self.state,
+            self.reason,
+        )  # fmt: skip
+
+
+def _engagement_of(taken: Taken) -> EmailEvent | UnusableEvent | None:
+    """One of SendGrid's events, or why it is none; None of Segment's and of what is not JSON."""
+    if taken.element.reason is not None or not taken.request.source.startswith("sendgrid/"):
+        return None
+    try:
+        return parse_event(taken.element.data, taken.request.received_ms)
+    except UnusableEvent as error:
+        return error
+
+
 def message_key(message_id: str) -> int:
     """The key under which a Segment event's ``messageId`` is remembered."""
     return digest8(b"s:" + message_id.encode("utf-8", "replace"))
@@ -218,60 +293,28 @@ class _Id:
     shown: str | None = None
 
 
-def _names_of(taken: Taken) -> Sequence[_Id]:
+def _names_of(draft: _Draft) -> Sequence[_Id]:
     """
     By what an event is told from all others.
 
     Segment's by ``messageId``; SendGrid's by the print of what a redelivery repeats even when it
     has a new id, and by id with type, since two events may share an id. Without any: by its bytes.
     """
-    data, raw = taken.element.data, taken.element.raw
-    if taken.element.reason is None and taken.request.source.startswith("sendgrid/"):
-        names = _names_of_engagement(data, taken.request.received_ms)
-        if names:
-            return names
-    message_id = _text(data.get("messageId"))
+    event, element = draft.engagement, draft.taken.element
+    if event is not None and not isinstance(event, UnusableEvent):
+        return _names_of_engagement(event)
+    message_id = _text(element.data.get("messageId"))
     if message_id is not None:
         return (_Id(message_key(message_id), shown=message_id),)
-    return (_Id(digest8(b"b:" + raw), says_all=True),)
+    return (_Id(digest8(b"b:" + element.raw), says_all=True),)
 
 
-def _names_of_engagement(data: Mapping[str, Any], received_ms: int) -> Sequence[_Id]:
-    try:
-        event = parse_event(data, received_ms)
-    except UnusableEvent:
-        return ()
+def _names_of_engagement(event: EmailEvent) -> Sequence[_Id]:
     names = [_Id(int.from_bytes(fingerprint(event)[:8], signed=True), says_all=True)]
     own = identity_key(event)
     if own is not None:
         names.append(_Id(int.from_bytes(own[:8], signed=True), shown=event.sg_event_id))
     return names
-
-
-def _row(taken: Taken, number: int) -> EventRow:
-    received = taken.request.received_ms
-    return EventRow(
-        id=number,
-        request=taken.request.seq,
-        item=taken.item,
-        source=taken.request.source,
-        type=None,
-        name=None,
-        message_id=None,
-        person=None,
-        send=None,
-        at=received,
-        received_at=received,
-        state=EventState.PENDING,
-    )
-
-
-def _quarantined(row: EventRow, reason: str) -> EventRow:
-    return replace(row, state=EventState.QUARANTINED, reason=reason[:500])
-
-
-def _poison(row: EventRow, error: Exception) -> EventRow:
-    return _quarantined(row, f"could not be evaluated: {type(error).__name__}: {error}")
 
 
 def _text(value: object) -> str | None:

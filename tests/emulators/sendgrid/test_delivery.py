@@ -185,3 +185,19 @@ class TestDelivery:
         assert [True, False] == [
             event["sg_machine_open"] for event in sendgrid.events if event["event"] == "open"
         ]
+
+    async def test_a_seed_repeats_what_recipients_do(self, call):
+        """By address and how-manieth mail: in which order they come does not matter."""
+        halves = Engagement(opens=0.5, clicks=0.5, unsubscribes=0.5, seed=3)
+        settings = SendGridSettings(engagement=halves, pace=Pace(engaged_after_s=0.001))
+        addresses = [f"buyer{letter}@example.com" for letter in "abcdefgh"]
+        done = []
+        for order in (addresses, addresses[::-1]):
+            async with SendGridEmulator(settings=settings) as sendgrid:
+                for address in order:
+                    await call(sendgrid, "POST", "/v3/mail/send", mail(address, content=LINKED))
+                await sendgrid.settle()
+                done.append({m.to: [step.name for step in m.history] for m in sendgrid.accepted})
+
+        assert done[0] == done[1]
+        assert len({tuple(steps) for steps in done[0].values()}) > 2

@@ -240,3 +240,22 @@ class TestFaults:
 
         with pytest.raises(aiohttp.ClientError):
             await waiting
+
+    async def test_what_hangs_is_cut_when_the_faults_end(self, http):
+        """The client learns that no answer comes, and the next request is served."""
+        faults = Faults(sendgrid=FaultPlan("sendgrid", {"hang": 1.0}))
+        async with SendGridEmulator(faults=faults) as sendgrid:
+            url, headers = (
+                sendgrid.url + "/v3/mail/send",
+                {"Authorization": f"Bearer {sendgrid.api_key}"},
+            )
+            hanging = asyncio.ensure_future(http.post(url, json=mail(), headers=headers))
+            await sendgrid.until(lambda: len(sendgrid.requests) == 1)
+
+            sendgrid.end_faults()
+
+            with pytest.raises(aiohttp.ClientError):
+                await hanging
+            async with http.post(url, json=mail(), headers=headers) as response:
+                assert 202 == response.status
+        assert {"hang": 1} == faults.sendgrid.played

@@ -118,6 +118,18 @@ class TestMail:
         assert sent.events[1]["sg_machine_open"]
         assert sent.suppressions.find("spam_reports", "ada@example.com")
 
+    async def test_what_happened_is_told_in_order(self, sent, http):
+        """The page says what became of the mail; to look again is not to open it again."""
+        await text_at(http, sent.url + "/mailbox/1")
+        sent.recipients.click(sent.accepted[0])
+        page = await text_at(http, sent.url + "/mailbox/1?look=again")
+
+        assert ["open", "click"] == told(sent)
+        assert ["processed", "delivered", "open", "click"] == re.findall(
+            r'<li><span class="state (\w+)">', page
+        )
+        assert "https://shop.example/a?x=1&amp;y=2" in page
+
     async def test_a_template_that_failed_says_why(self, sendgrid, call, http):
         """The error stands where the mail would."""
         sendgrid.add_template(TEMPLATE, subject="s", html="{{#each}")
@@ -177,8 +189,10 @@ class TestUnsubscribe:
         """SendGrid has no event for it; the list is what changes."""
         await text_at(http, sent.url + "/unsubscribe/1")
         async with http.post(sent.url + "/resubscribe/1") as response:
-            assert "You are subscribed" in await response.text()
+            page = await response.text()
 
+        assert "You are subscribed" in page
+        assert "SendGrid has no event for this" in page
         assert ["unsubscribe"] == told(sent)
         assert not sent.suppressions.find("unsubscribes", "ada@example.com")
 

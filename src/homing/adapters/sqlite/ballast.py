@@ -61,8 +61,9 @@ class Ballast:
 
     def release(self) -> None:
         """Delete it, and from now on try to have it back."""
-        self._path.unlink(missing_ok=True)
-        self.regain()
+        if self._size:
+            self._path.unlink(missing_ok=True)
+            self.regain()
 
     def regain(self) -> None:
         """Try every few seconds to have it back."""

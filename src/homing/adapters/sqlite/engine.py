@@ -408,13 +408,14 @@ class Writer:
             self._failed = fatal
             waiting += [done for _, done in self._jobs]
             self._jobs = []
-        elif isinstance(fault, StoreFull):
-            self._on_full()
         self._loop.call_soon(self._next)
         for done in waiting:
             self._tell(done, None, _again(fault))
+        # these are others': whatever they raise, all is done by now
         if fatal is not None:
             self._on_fatal(fatal)
+        elif isinstance(fault, StoreFull):
+            self._on_full()
 
     def _tell(self, done: Done, result: object, error: BaseException | None) -> None:
         """Tell one who waits; whatever that does, the others hear, too."""
