@@ -54,7 +54,7 @@ class TestMeasured:
             assert figure.measured.value > 0
             assert ("ceiling" == name) == (figure.reference is None)
             assert figure.reference is None or figure.reference.value > 0
-        assert not any(folder.iterdir())  # noqa: ASYNC240  nothing else runs
+        assert not any(folder.iterdir())
 
     async def test_the_report_is_plain_json(self, tmp_path: Path) -> None:
         """What ``--out`` writes: the machine, the figures, how long it took."""

@@ -284,6 +284,7 @@ class TestBackup:
             await row(w, "backup", tmp_path / "kept")
             await rows(w, "resume", "mail")
             await w.sendgrid.until(lambda: len(w.sendgrid.accepted) == 1, 10)
+            await w.sendgrid.settle()  # what comes later would prove that it was sent
             await w.service.stop()
             put = await row(w, "restore", tmp_path / "kept", "--force")
             await w.service.start()

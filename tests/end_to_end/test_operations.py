@@ -150,7 +150,7 @@ class TestHealth:
             receiver = w.service.children()["receiver"]
             os.kill(receiver, signal.SIGSTOP)
             async with asyncio.timeout(10):
-                while (await got(w, "/readyz"))[0] != 503:  # noqa: ASYNC110  nobody tells us
+                while (await got(w, "/readyz"))[0] != 503:
                     await asyncio.sleep(0.05)
             _, text = await got(w, "/readyz")
             checks = {"receiver": False, "loops": True, "store": True}
@@ -297,9 +297,7 @@ class TestMetrics:
 async def counted(w: World, key: tuple[str, str], n: int) -> None:
     """Wait until so many answers were counted: the receiver tells twice a second."""
     async with asyncio.timeout(10):
-        while (  # noqa: ASYNC110  nobody tells this process
-            series(await metrics(w), "homing_ingest_requests").get(key) != n
-        ):
+        while series(await metrics(w), "homing_ingest_requests").get(key) != n:
             await asyncio.sleep(0.05)
 
 

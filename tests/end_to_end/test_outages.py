@@ -1,4 +1,4 @@
-"""P4, P6 through outages: everything is delivered in order, or expired by name; nobody is hammered."""
+"""P4, P6 through outages: everything is delivered in order, or expired by name; none hammered."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def assert_all_in_order(w: World) -> None:
 
 class TestSendGridIsDown:
     async def test_it_answers_503_for_a_while(self, tmp_path: Path) -> None:
-        """P4: in an outage calls stop but for probes; afterwards each order leaves once, in order."""
+        """P4: in an outage calls stop but for probes; afterwards each leaves once, in order."""
         async with world(tmp_path, processes=1) as w:
             w.sendgrid.down = True
             await take_orders(w, range(2))
@@ -94,7 +94,7 @@ class TestSegmentIsDown:
     async def test_what_goes_home_waits_and_arrives_in_order(
         self, tmp_path: Path, how: str
     ) -> None:
-        """P4: calls home wait out an outage of Segment's; each person's arrive once and in order."""
+        """P4: calls home wait out an outage of Segment's; each person's arrive once, in order."""
         async with world(tmp_path, processes=1, extra=TRACKS) as w:
             if how == "503":
                 w.segment.down = True
@@ -175,7 +175,7 @@ RATE = 50.0
 
 class TestAnHour:
     async def test_an_hour_without_sendgrid(self, tmp_path: Path) -> None:
-        """P4: in an hour of outage memory is flat and probes are few; then all leaves, or expires."""
+        """P4: in an hour of outage memory is flat and probes are few; then all leave or expire."""
         clock, log = FixedClock(), FakeLog()
         store = SqliteState(tmp_path / "homing.db", on_fatal=_raise, synchronous="OFF")
         vendor = Vendor(clock, is_up=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from homing.cli.sandbox import sandbox_command
 from homing.emulators.faults import FAULTS
 from homing.sandbox.happenings import What
+from homing.sandbox.summary import Summary
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 
@@ -39,10 +41,11 @@ class TestSandbox:
             assert ", ".join(f"`{fault}`" for fault in faults) in text
 
     def test_every_option_and_kind_is_explained(self) -> None:
-        """Options in the table, kinds of lines in the words on --json."""
+        """Options in the table, kinds of lines and the summary's fields in the words on --json."""
         text = (HOW_TO / "sandbox.md").read_text("utf-8")
 
         options = {name for option in sandbox_command.params for name in option.opts}
         words = {f"`{what}`" for what in What}
+        words |= {f"`{field.name}`" for field in dataclasses.fields(Summary)} | {"`balances`"}
         assert {word for word in words if word not in text} == set()
         assert {name for name in options if name.startswith("--") and name not in text} == set()

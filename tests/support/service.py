@@ -118,7 +118,7 @@ async def eventually(predicate: Callable[[], object], timeout_s: float = 30.0) -
         TimeoutError: It did not.
     """
     async with asyncio.timeout(timeout_s):
-        while not predicate():  # noqa: ASYNC110  nobody tells this process
+        while not predicate():
             await asyncio.sleep(0.01)
 
 

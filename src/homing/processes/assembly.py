@@ -16,6 +16,7 @@ from homing.adapters.sqlite.engine import StoreFailed
 from homing.adapters.sqlite.log import SqliteLogReader, log_path
 from homing.adapters.sqlite.state import SqliteState
 from homing.core.decide import Rules
+from homing.core.errors import HomingError
 from homing.pipeline import Stages
 from homing.stages.alert import Alerter
 from homing.stages.deliver import Deliverer, Post
@@ -79,6 +80,7 @@ class Assembly:
         stages, settings, plans = self.stages, loaded.settings, plans_of(loaded)
         write_key = _resolved(settings.segment.write_key, environ)
         bearer, post = _bearer(settings, environ), Post.of(plans)
+        alert_url = _alert_url(settings, environ)
         self.loaded = loaded
         stages.evaluate.taker.rules = Rules(plans)
         stages.deliver.post = post
@@ -91,19 +93,18 @@ class Assembly:
         stages.sweep.plans = plans
         stages.sweep.retention = retention_of(settings)
         _tell_what_lacks(stages, settings)
-        self._use_alerts(settings)
+        self._use_alerts(alert_url)
         self.sendgrid.use(settings.sendgrid.endpoint, authorization=bearer)
         self.segment.use(settings.segment.endpoint, authorization=authorization_of(write_key))
         for stage in (stages.deliver, stages.suppress, stages.write_back):
             stage.resumed()
 
-    def _use_alerts(self, settings: Settings) -> None:
-        webhook = settings.alerts.webhook
+    def _use_alerts(self, url: str | None) -> None:
         if self.alerts is None:
-            self.alerts = alerts_of(settings)
-        elif webhook is not None:
-            self.alerts.use(str(webhook), authorization="")
-        self.stages.alert.api = None if webhook is None else self.alerts
+            self.alerts = _alerts_to(url)
+        elif url is not None:
+            self.alerts.use(url, authorization="")
+        self.stages.alert.api = None if url is None else self.alerts
 
 
 async def assemble(
@@ -119,6 +120,7 @@ async def assemble(
     clock = SystemClock()
     write_key = _resolved(settings.segment.write_key, environ)
     bearer = _bearer(settings, environ)
+    alert_url = _alert_url(settings, environ)
     store = SqliteState(loaded.store_path, on_fatal=on_fatal)
     reader = await _reader(loaded)
     health = Health(clock)
@@ -151,7 +153,7 @@ async def assemble(
         Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),
         health, renderer, evaluate.caught_up, connections, capture=capture,
     )  # fmt: skip
-    alerts = alerts_of(settings)
+    alerts = _alerts_to(alert_url)
     stages = Stages(
         evaluate,
         deliver,
@@ -198,16 +200,21 @@ def retention_of(settings: Settings) -> Retention:
     return Retention(kept.events, kept.sends, kept.dead, settings.store.dedupe)
 
 
-def alerts_of(settings: Settings) -> HttpApi | None:
+def _alert_url(settings: Settings, environ: Mapping[str, str]) -> str | None:
     """Where alerts are posted; None: nowhere."""
     if settings.alerts.webhook is None:
         return None
+    url = settings.alerts.webhook.resolve(environ).strip()
+    if not url.startswith(("https://", "http://")):
+        raise HomingError("`alerts.webhook` is no URL")
+    return url
+
+
+def _alerts_to(url: str | None) -> HttpApi | None:
+    if url is None:
+        return None
     return HttpApi(
-        str(settings.alerts.webhook),
-        authorization="",
-        connections=1,
-        user_agent=USER_AGENT,
-        total_s=ALERT_TOTAL_S,
+        url, authorization="", connections=1, user_agent=USER_AGENT, total_s=ALERT_TOTAL_S
     )
 
 

@@ -34,7 +34,7 @@ async def listen(path: Path, acts: Mapping[str, Act]) -> asyncio.Server:
         try:
             async with asyncio.timeout(30):
                 line = await reader.readline()
-            writer.write(orjson.dumps(await _answer(acts, line)) + b"\n")
+            writer.write(await _answer(acts, line) + b"\n")
             await writer.drain()
         except (OSError, ValueError, TimeoutError):
             return
@@ -46,19 +46,23 @@ async def listen(path: Path, acts: Mapping[str, Act]) -> asyncio.Server:
     return server
 
 
-async def _answer(acts: Mapping[str, Act], line: bytes) -> dict[str, object]:
+async def _answer(acts: Mapping[str, Act], line: bytes) -> bytes:
     try:
         asked = orjson.loads(line)
         act = acts[asked["do"]]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return {"error": f"expected an object with `do`, one of {', '.join(sorted(acts))}"}
+        return _error(f"expected an object with `do`, one of {', '.join(sorted(acts))}", "")
     try:
-        return {"ok": await act(asked)}
+        return orjson.dumps({"ok": await act(asked)})
     except HomingError as error:
-        return {"error": str(error), "kind": type(error).__name__}
+        return _error(str(error), type(error).__name__)
     except Exception as error:  # noqa: BLE001  whoever asked is told, and the worker goes on
         log.error(COMMAND_FAILED, do=asked["do"], exc_info=error)
-        return {"error": f"{type(error).__name__}: {error}", "kind": "Failed"}
+        return _error(f"{type(error).__name__}: {error}", "Failed")
+
+
+def _error(said: str, kind: str) -> bytes:
+    return orjson.dumps({"error": said, "kind": kind})
 
 
 def ask(path: Path, question: Mapping[str, object], *, timeout_s: float = 60.0) -> Any:  # noqa: ANN401  JSON

@@ -62,7 +62,7 @@ class StoreActs:
         """There may be something to deliver."""
 
     def on_erased(self) -> None:
-        """Persons were deleted."""
+        """Persons are deleted by this transaction."""
 
     async def pause(self, asked: Mapping[str, Any]) -> object:
         """``name``, ``reason``."""
@@ -116,11 +116,12 @@ class StoreActs:
         """``user`` or ``email``."""
         names = identities_asked(asked)
         gone = await self._write(lambda tx: self._erased(tx, names))
-        self.on_erased()
         return {"people": gone.people, "sends": gone.sends, "events": gone.events}
 
     def _erased(self, tx: Tx, names: list[Identity]) -> Erased:
         """The first name that leads to somebody decides; a bare address is hidden all the same."""
+        # in the transaction: what is evaluated before it is durable must not know them any more
+        self.on_erased()
         gone = Erased(0, 0, 0)
         for name in names:
             if name.kind is IdKind.EMAIL:

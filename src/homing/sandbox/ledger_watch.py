@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homing.core.effects import SendRow
     from homing.ports import Alert, Attempt, Pause, Tx
 
-PAGE: Final = 500
+PAGE: Final = 50
 
 _ENDS: Final = {
     SendState.SKIPPED: What.SKIPPED,

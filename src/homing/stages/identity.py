@@ -32,13 +32,23 @@ class Known:
             number = tx.people.find(identity)
             if number is None:
                 return None
+            self._make_room()
             self._names[identity] = number
-        return self._get(tx, number)
+        return self.get(tx, number)
+
+    def get(self, tx: Tx, number: int) -> Person | None:
+        """One person; None if there is none of that number."""
+        person = self._persons.get(number)
+        if person is None:
+            person = tx.people.get(number)
+            if person is not None:
+                self._make_room()
+                self._persons[number] = person
+        return person
 
     def keep(self, person: Person, names: Sequence[Identity] = ()) -> None:
         """Remember a person as just written."""
-        if len(self._persons) >= MAX_KNOWN or len(self._names) >= 2 * MAX_KNOWN:
-            self.forget()
+        self._make_room()
         self._persons[person.id] = person
         for name in names:
             self._names[name] = person.id
@@ -48,13 +58,9 @@ class Known:
         self._persons.clear()
         self._names.clear()
 
-    def _get(self, tx: Tx, number: int) -> Person | None:
-        person = self._persons.get(number)
-        if person is None:
-            person = tx.people.get(number)
-            if person is not None:
-                self._persons[number] = person
-        return person
+    def _make_room(self) -> None:
+        if len(self._persons) >= MAX_KNOWN or len(self._names) >= 2 * MAX_KNOWN:
+            self.forget()
 
 
 def person_of(tx: Tx, known: Known, data: Mapping[str, Any]) -> Person | None:

@@ -203,7 +203,7 @@ class Taker:
     def _whose(self, tx: Tx, event: EmailEvent, correlated: home.Correlated) -> Person | None:
         send = correlated.send
         if send is not None and not home.is_of_copy(event, send):
-            person = tx.people.get(send.person)
+            person = self._known.get(tx, send.person)
             if person is not None:
                 return person
         if not event.email:

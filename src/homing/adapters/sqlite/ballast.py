@@ -22,7 +22,7 @@ T = TypeVar("T")
 # as much as the write-ahead logs of both files take between two checkpoints, twice
 MOST_BYTES = 16 << 20
 # of a small disk, not more than this part
-PART_OF_DISK = 16
+PART_OF_DISK = 4
 TRY_AGAIN_S = 5.0
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -37,7 +37,7 @@ class Ballast:
     The ballast of one store; both processes look at the same file.
 
     Args:
-        size: Bytes; None is 16 MiB or a sixteenth of the disk, 0 is to do without.
+        size: Bytes; None is 16 MiB or a quarter of the disk, 0 is to do without.
     """
 
     def __init__(self, path: Path, *, size: int | None = None) -> None:

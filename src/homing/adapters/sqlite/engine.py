@@ -231,7 +231,8 @@ class Writer:
     def submit(self, job: Callable[[], T], done: Done) -> None:
         """Run *job* in the next transaction; *done* hears its result once that is durable."""
         if self._failed is not None:
-            self._tell(done, None, _again(self._failed))
+            # never at once: who submits may not be ready to hear yet
+            self._loop.call_soon(self._tell, done, None, _again(self._failed))
             return
         self._jobs.append((job, done))
         self._turn()
@@ -415,6 +416,8 @@ class Writer:
         if fatal is not None:
             self._on_fatal(fatal)
         elif isinstance(fault, StoreFull):
+            # with what room there is now, let the log ahead of the file begin anew
+            self._checkpoint_at = 0
             self._on_full()
 
     def _tell(self, done: Done, result: object, error: BaseException | None) -> None:

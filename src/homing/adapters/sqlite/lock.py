@@ -36,8 +36,10 @@ class Lock:
     """A lock that is held."""
 
     def __init__(self, held: int) -> None:
-        self._held = held
+        self._held: int | None = held
 
     def close(self) -> None:
-        """Let go."""
-        os.close(self._held)
+        """Let go; once more is no harm, and not somebody else's file."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)

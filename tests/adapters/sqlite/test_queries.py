@@ -1,0 +1,121 @@
+"""Every statement finds its rows by an index: nothing slows down as a store grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import apsw
+import pytest
+
+from homing.adapters.sqlite.log import SCHEMA
+from homing.adapters.sqlite.migrate import FOLDER, migrations, statements
+from homing.adapters.sqlite.sql import load
+from homing.core.effects import SendRow
+
+NAMESPACES = ("books", "effects", "events", "log", "people", "sends", "suppressions")
+# one row, or few by nature
+SMALL = {
+    "cursor",
+    "pause",
+    "alert",
+    "counter",
+    "erasure",
+    "seen_filter",
+    "CONSTANT",
+    "sqlite_master",
+}
+# what a person asks for, of all that is out at the moment
+BY_HAND = {("events", "names"), ("sends", "newest_out"), ("sends", "in_flight")}
+# pages that go back from a number, of rows nearly all of which are shown
+PAGES = {
+    ("events", "after"), ("events", "newest"), ("events", "newest_done"), ("events", "oldest"),
+    ("events", "newest_before"), ("people", "newest"), ("sends", "newest"), ("log", "after"),
+    ("sends", "newest_accepted"), ("sends", "oldest"), ("effects", "oldest"), ("log", "forget"),
+}  # fmt: skip
+ALL = [(space, name) for space in NAMESPACES for name, _ in load(space)]
+
+
+@pytest.fixture
+def db() -> Iterator[apsw.Connection]:
+    """Both files' tables, empty: the plans do not depend on what is in them."""
+    made = apsw.Connection(":memory:")
+    made.execute(SCHEMA)
+    for name in migrations():
+        for statement in statements(FOLDER.joinpath(f"{name}.sql").read_text()):
+            made.execute(statement)
+    yield made
+    made.close()
+
+
+def plan(db: apsw.Connection, sql: str) -> list[str]:
+    """How a statement would be carried out, a line a step."""
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    values = [None] * max([sql.count("?") - len(numbered), *numbered])
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+class TestPlans:
+    @pytest.mark.parametrize(("space", "name"), ALL, ids="/".join)
+    def test_no_statement_reads_a_growing_table_from_end_to_end(
+        self, db: apsw.Connection, space: str, name: str
+    ) -> None:
+        """
+        A scan is allowed of what is small by nature, and where a person asks.
+        """
+        steps = plan(db, getattr(load(space), name))
+        scanned = {
+            words[1] for words in (step.split() for step in steps)
+            if words[0] == "SCAN" and not words[1].startswith("(")
+        }  # fmt: skip
+
+        assert (space, name) in BY_HAND or scanned <= SMALL, steps
+
+    @pytest.mark.parametrize(("space", "name"), ALL, ids="/".join)
+    def test_no_statement_walks_a_table_by_number_to_find_few_rows(
+        self, db: apsw.Connection, space: str, name: str
+    ) -> None:
+        """
+        Beyond or before a number is a scan in disguise, unless nearly every row counts.
+        """
+        steps = plan(db, getattr(load(space), name))
+        walked = any("rowid<?" in step or "rowid>?" in step for step in steps)
+
+        assert (space, name) in PAGES or not walked, steps
+
+    def test_the_undone_are_found_by_their_own_index(self, db: apsw.Connection) -> None:
+        """
+        A few quarantined among millions of events that are done.
+        """
+        assert ["SEARCH event USING INDEX event_undone (state=? AND id<?)"] == plan(
+            db, load("events").newest_undone
+        )
+
+    def test_no_automatic_index_and_no_sorting_where_it_is_hot(self, db: apsw.Connection) -> None:
+        """
+        What each event and each send does is found in the order it is needed.
+        """
+        hot = {
+            "events": ("add", "add_history", "seen_in", "remember", "history"),
+            "sends": ("reserve", "claimable", "next_due", "intend", "place", "accept", "promote",
+                      "by_trace", "add_trace", "data", "last"),
+            "effects": ("add", "add_data", "ready", "done", "drop_data"),
+            "people": ("find", "get", "save"),
+            "log": ("add", "after", "head"),
+        }  # fmt: skip
+        for space, names in hot.items():
+            for name in names:
+                steps = plan(db, getattr(load(space), name))
+                assert not [s for s in steps if "TEMP" in s or "AUTOMATIC" in s], (name, steps)
+
+
+class TestColumns:
+    def test_a_row_of_the_ledger_has_the_columns_in_the_order_of_its_type(
+        self, db: apsw.Connection
+    ) -> None:
+        """
+        Rows are read as they lie: a migration that adds a column adds a field.
+        """
+        columns = [row[1] for row in db.execute("PRAGMA table_info(send)")]
+
+        assert list(SendRow.__slots__) == columns
