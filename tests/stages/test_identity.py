@@ -266,3 +266,22 @@ class TestMerged:
         assert 1 == len(await everybody(world))
         (effect,) = await world.ready(Dest.SEGMENT)
         assert stays.id == effect.lane
+
+    async def test_by_whichever_number_they_are_one(self, world_of):
+        """
+        What is learned under the one is not undone by what is heard under the other.
+        """
+        world = world_of("[route.keen]\nwhen = 'did(\"Email Opened\", 9)'\nsend = 'digest'\n")
+        await world.take(track("Ordered", None, anonymousId="a1",
+                         context={"traits": {"email": "a@x.io"}}))  # fmt: skip
+        await world.delivered()
+        await world.take(identify("u1"), identify("u1", anonymousId="a1"))
+        key = (await world.send()).key
+
+        await world.hear(engagement("open", "a@x.io", homing_send=key, ip="1.1.1.1"))
+        await world.take(identify("u1", traits={"plan": "pro"}))
+        await world.hear(engagement("open", "a@x.io", homing_send=key, ip="2.2.2.2"))
+
+        stays = await person(world, USER, "u1")
+        assert "pro" == stays.traits["plan"]
+        assert [2] == [len(marks) for marks in stays.did.values()]

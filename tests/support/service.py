@@ -199,8 +199,10 @@ class Service:
         return await self.process.wait()
 
     async def kill(self) -> None:
-        """SIGKILL to every process of the service."""
+        """SIGKILL to every process of the service, if it still runs."""
         assert self.process is not None
+        if self.process.returncode is not None:
+            return  # its number may be somebody else's by now
         pids = (self.process.pid, *self.children().values())
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):

@@ -47,16 +47,16 @@ class Scale:
     path: int = 12_000
     written: int = 20_000
     paced_s: float = 6.0
-    people: int = 20_000
+    people: int = 4_000
     store: int = 5_000_000
-    store_people: int = 500_000
+    store_people: int = 200_000
     taken: int = 1_000_000
 
 
 FULL = Scale()
 
 QUICK = Scale(
-    rounds=3,
+    rounds=2,
     singles=3_000,
     batches=100,
     backlog=1_500,
@@ -65,9 +65,9 @@ QUICK = Scale(
     path=2_000,
     written=4_000,
     paced_s=1.5,
-    people=5_000,
+    people=1_000,
     store=200_000,
-    store_people=20_000,
+    store_people=5_000,
     taken=20_000,
 )
 

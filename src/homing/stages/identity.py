@@ -41,6 +41,8 @@ class Known:
         person = self._persons.get(number)
         if person is None:
             person = tx.people.get(number)
+            if person is not None and person.id != number:
+                return self.get(tx, person.id)  # merged: remembered under one number only
             if person is not None:
                 self._make_room()
                 self._persons[number] = person

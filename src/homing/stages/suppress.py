@@ -111,8 +111,7 @@ class Suppress:
     async def _fly(self, effect: Effect) -> None:
         left_at_ms = self.clock.now_ms()
         try:
-            outcome = await settled(lambda: self._sent(effect), sleep=self.sleep)
-            self.circuit.heed(outcome)
+            outcome = await self._settled(effect)
             await self.store.write(
                 lambda tx: self._settle(tx, effect, outcome, left_at_ms=left_at_ms)
             )
@@ -126,15 +125,22 @@ class Suppress:
             self._broken = task.exception() or self._broken
         self.wake.set()
 
+    async def _settled(self, effect: Effect) -> Outcome:
+        if self.circuit.is_down:
+            return await self._sent(effect)  # a probe is one call
+        return await settled(lambda: self._sent(effect), sleep=self.sleep)
+
     async def _sent(self, effect: Effect) -> Outcome:
         if self.capture:
             return Delivered()
         call = orjson.loads(effect.payload)
         body = None if call["body"] is None else orjson.dumps(call["body"])
         answer = await self.api.call(call["method"], call["path"], body)
-        return suppression_outcome_of(
+        outcome = suppression_outcome_of(
             answer, lifting=call["method"] == "DELETE", now_ms=self.clock.now_ms()
         )
+        self.circuit.heed(outcome)
+        return outcome
 
     def _settle(self, tx: Tx, effect: Effect, outcome: Outcome, *, left_at_ms: int) -> None:
         now = self.clock.now_ms()

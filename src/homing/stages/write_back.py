@@ -144,6 +144,11 @@ class WriteBack:
             self._broken = task.exception() or self._broken
         self.wake.set()
 
+    async def _settled(self, batch: Batch) -> Outcome:
+        if self.circuit.is_down:
+            return await self._sent(batch)  # a probe is one call
+        return await settled(lambda: self._sent(batch), sleep=self.sleep)
+
     async def _sent(self, batch: Batch) -> Outcome:
         if self.capture:
             return Delivered()
@@ -152,13 +157,14 @@ class WriteBack:
         answer = await self.api.call(
             "POST", BATCH_PATH, batch.body(write_key=self.write_key, sent_at=iso_time(now))
         )
-        return segment_outcome_of(answer, now_ms=now)
+        outcome = segment_outcome_of(answer, now_ms=now)
+        self.circuit.heed(outcome)
+        return outcome
 
     async def _deliver(self, batch: Batch) -> bool:
         """Send a batch and record what came of it; whether nothing of it is left to be sent."""
         left_at_ms = self.clock.now_ms()
-        outcome = await settled(lambda: self._sent(batch), sleep=self.sleep)
-        self.circuit.heed(outcome)
+        outcome = await self._settled(batch)
         match outcome:
             case Delivered():
                 self._failures, self._not_before_ms = 0, 0
@@ -166,13 +172,9 @@ class WriteBack:
                 log.debug(CALLS_WRITTEN_BACK, calls=len(batch.effects))
                 return True
             case RetryLater(after_s=after_s):
-                self._failures += 1
-                delay = next_delay_s(min(self._failures, 3), self.clock.chance())
-                wait = delay if after_s is None else after_s
-                self._not_before_ms = self.clock.now_ms() + int(wait * 1000)
+                self._hold(after_s)
             case Unknown():
-                # it may be sent twice, so nothing is unknown here for long
-                self._not_before_ms = self.clock.now_ms() + 1_000
+                self._hold(1.0)  # it may be sent twice, so nothing is unknown here for long
             case Paused(reason=reason):
                 now_ms = self.clock.now_ms()
                 await self.store.write(lambda tx: pause(tx, Dest.SEGMENT, reason, now_ms=now_ms))
@@ -181,6 +183,14 @@ class WriteBack:
             case _:
                 assert_never(outcome)
         return False
+
+    def _hold(self, told_s: float | None) -> None:
+        """After a failure: as long as told, else by the schedule, unless the breaker says when."""
+        self._failures += 1
+        wait_s = told_s
+        if wait_s is None and not self.circuit.is_down:
+            wait_s = next_delay_s(min(self._failures, 3), self.clock.chance())
+        self._not_before_ms = self.clock.now_ms() + int((wait_s or 0.0) * 1000)
 
     async def _reject(self, batch: Batch, reason: str, *, left_at_ms: int) -> bool:
         """Find the bad one by halves; it alone is dead."""

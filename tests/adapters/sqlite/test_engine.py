@@ -13,7 +13,7 @@ import pytest
 from tests.support.faulty_vfs import FaultyDisk, broken, full
 from tests.support.rows import Refused
 
-from homing.adapters.sqlite.engine import Disk, Writer, connect
+from homing.adapters.sqlite.engine import Disk, Transaction, Writer, connect
 from homing.adapters.sqlite.faults import (
     StoreBusy,
     StoreCorrupt,
@@ -36,7 +36,11 @@ class Bench:
         self.db.execute("CREATE TABLE t (a)")
         self.fulls = 0
         self.writer = Writer(
-            self.db, on_fatal=fatal.append, on_full=self._full, patience_s=0.1, checkpoint_pages=20
+            Transaction(self.db),
+            on_fatal=fatal.append,
+            on_full=self._full,
+            patience_s=0.1,
+            checkpoint_pages=20,
         )
 
     def adding(self, value: object) -> Callable[[], object]:

@@ -45,7 +45,9 @@ async def make(
     made: list[SqliteState] = []
 
     def one() -> SqliteState:
-        state = SqliteState(path, on_fatal=fatal.append, ballast=no_ballast, disk=Disk(disk.name))
+        state = SqliteState(
+            path, on_fatal=fatal.append, ballast=no_ballast, disk=Disk(disk.name, cache_kib=40)
+        )
         made.append(state)
         return state
 
@@ -144,11 +146,11 @@ class TestFull:
     ) -> None:
         """
         Whoever catches all errors of an event keeps nothing of a transaction without room.
+
+        The memory is so small here that pages are written, and fail, before the commit.
         """
         state = make()
         await state.write(lambda tx: take(tx, 1))
-        # so little memory that pages are written before the commit
-        state._db.execute("PRAGMA cache_size = 10")
 
         def job(tx: Tx) -> None:
             for number in range(2, 60):
@@ -207,11 +209,12 @@ class TestFailing:
         found = await make().write(seen)
         assert found in {(1,) * 5, (2,) * 5}
 
+    @pytest.mark.parametrize(("table", "at_start"), [("seen", True), ("effect_data", False)])
     async def test_flipped_bytes_are_said_and_never_served(
-        self, make: Make, path: Path, fatal: list[StoreFailed]
+        self, make: Make, path: Path, fatal: list[StoreFailed], *, table: str, at_start: bool
     ) -> None:
         """
-        The first read of a damaged page ends the store with the word "sound".
+        What is read at the start refuses to start; what is read later ends the store.
         """
         state = make()
 
@@ -221,15 +224,27 @@ class TestFailing:
 
         await state.write(fill)
         await state.close()
-        damaged = bytearray(path.read_bytes())
-        for page in range(60, len(damaged) // 4_096):
-            damaged[page * 4_096 : page * 4_096 + 16] = os.urandom(16)
-        path.write_bytes(damaged)
+        flip(path, table)
 
+        if at_start:
+            with pytest.raises(StoreCorrupt, match="not a sound database"):
+                make()
+            return
         again = make()
         with pytest.raises(StoreCorrupt, match="not a sound database"):
             await again.write(seen)
         assert [StoreCorrupt] == [type(error) for error in fatal]
+
+
+def flip(path: Path, table: str) -> None:
+    """Damage the pages of one table."""
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    pages = [row[0] for row in db.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,))]
+    db.close()
+    image = bytearray(path.read_bytes())
+    for page in pages:
+        image[(page - 1) * 4_096 : (page - 1) * 4_096 + 16] = os.urandom(16)
+    path.write_bytes(image)
 
 
 @contextmanager

@@ -62,10 +62,14 @@ class Disk:
         vfs: The file system, by the name it is registered under; None is the usual one.
 
         checkpoint_pages: How long the write-ahead log grows before it is moved into the file.
+
+        cache_kib: How much of the file is kept in memory; a transaction larger than this is
+            written in part before its commit.
     """
 
     vfs: str | None = None
     checkpoint_pages: int = CHECKPOINT_PAGES
+    cache_kib: int = 32_768
 
 
 USUAL = Disk()
@@ -102,7 +106,7 @@ def connect(
             db.execute(f"PRAGMA wal_autocheckpoint = {disk.checkpoint_pages}")
             db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
             db.execute("PRAGMA secure_delete = on")
-        db.execute("PRAGMA cache_size = -32768")
+        db.execute(f"PRAGMA cache_size = {-disk.cache_kib}")
         db.execute("PRAGMA foreign_keys = off")
         db.execute("PRAGMA temp_store = memory")
         # reads the first page: a file that is no database says so here
@@ -123,7 +127,7 @@ class Transaction:
 
     def __init__(self, db: apsw.Connection) -> None:
         self.fault: Unavailable | None = None
-        self._db = db
+        self.db = db
         self._execute = db.cursor().execute
 
     def begin(self) -> None:
@@ -147,13 +151,13 @@ class Transaction:
             Unavailable: The error came of the disk: the whole transaction is lost.
         """
         if self.fault is None and isinstance(error, apsw.Error):
-            self.fault = fault_of(error, self._db.filename)
+            self.fault = fault_of(error, self.db.filename)
         if self.fault is None:
             try:
                 self._execute("ROLLBACK TO part")
                 self._execute("RELEASE part")
             except apsw.Error as caught:
-                self.fault = certain_fault_of(caught, self._db.filename)
+                self.fault = certain_fault_of(caught, self.db.filename)
         if self.fault is None:
             return
         # what SQLite did not undo is undone later; nobody may write on until then
@@ -163,7 +167,7 @@ class Transaction:
 
     def roll_back(self) -> None:
         """Undo everything, if SQLite has not done so already; raises what the engine raises."""
-        if self._db.in_transaction:
+        if self.db.in_transaction:
             self._execute("ROLLBACK")
         self._execute("PRAGMA query_only = off")
 
@@ -182,7 +186,7 @@ class Writer:
     The one writer of a file.
 
     Args:
-        db: The connection; nothing else may use it while the writer lives.
+        transaction: The connection's; nothing else may use it while the writer lives.
 
         on_fatal: Called once, in the event loop, when the disk failed: everybody who waits hears
             `StoreFailed`, and so does everybody who comes later.
@@ -196,15 +200,15 @@ class Writer:
 
     def __init__(
         self,
-        db: apsw.Connection,
+        transaction: Transaction,
         *,
         on_fatal: Callable[[StoreFailed], None],
         on_full: Callable[[], None] = lambda: None,
         checkpoint_pages: int = CHECKPOINT_PAGES,
         patience_s: float = BUSY_GIVE_UP_S,
     ) -> None:
-        self.transaction = Transaction(db)
-        self._db = db
+        self.transaction = transaction
+        self._db = db = transaction.db
         self._on_fatal = on_fatal
         self._on_full = on_full
         self._patience_s = patience_s

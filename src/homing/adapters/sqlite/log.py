@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
-from homing.adapters.sqlite.engine import USUAL, Disk, Writer, connect
+from homing.adapters.sqlite.engine import USUAL, Disk, Transaction, Writer, connect
 from homing.adapters.sqlite.faults import NewerSchema, StoreFailed, StoreFull, certain_fault_of
 from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.sql import load
@@ -84,9 +84,9 @@ class SqliteLog:
         except BaseException:
             self._lock.close()
             raise
-        self._last = self._durable = _head(self._db)
+        self._durable = _head(self._db)
         self._writer = Writer(
-            self._db,
+            Transaction(self._db),
             on_fatal=on_fatal,
             on_full=self._ballast.release,
             checkpoint_pages=disk.checkpoint_pages,

@@ -62,26 +62,40 @@ class SqliteState:
         self._lock = hold(path)
         self._ballast = ballast or Ballast(ballast_path(path))
         try:
-            self._ballast.spent_on(lambda: migrate(path))
-            self._db = self._ballast.spent_on(
-                lambda: connect(path, synchronous=synchronous, disk=disk)
+            self._tx, transaction = self._ballast.spent_on(
+                lambda: self._opened(synchronous, disk=disk, generations=generations)
             )
-            key = self._ballast.spent_on(lambda: _kept_key(self._db))
         except BaseException:
             self._lock.close()
             raise
         self._writer = Writer(
-            self._db,
+            transaction,
             on_fatal=on_fatal,
             on_full=self._ballast.release,
             checkpoint_pages=disk.checkpoint_pages,
         )
-        self._tx = SqliteTx(
-            self._db, self._writer.transaction, key=lambda: key, generations=generations,
-            on_delete=self._writer.scrub_soon,
-        )  # fmt: skip
-        self._tx.events.load_seen()
         self._ballast.hold()
+
+    def _opened(
+        self, synchronous: str, *, disk: Disk, generations: Generations
+    ) -> tuple[SqliteTx, Transaction]:
+        migrate(self.path)
+        db = connect(self.path, synchronous=synchronous, disk=disk)
+        transaction = Transaction(db)
+        try:
+            key = _kept_key(db)
+            tx = SqliteTx(
+                db, transaction, key=lambda: key, generations=generations,
+                on_delete=self._clean_soon,
+            )  # fmt: skip
+            tx.events.load_seen()
+        except apsw.Error as error:
+            db.close()
+            raise certain_fault_of(error, self.path) from error
+        return tx, transaction
+
+    def _clean_soon(self) -> None:
+        self._writer.scrub_soon()
 
     async def write(self, job: Callable[[SqliteTx], T]) -> T:
         """
@@ -164,13 +178,10 @@ def _check_schema(db: apsw.Connection, path: Path) -> None:
 
 def _kept_key(db: apsw.Connection) -> bytes:
     """The store's own secret: made when the file is."""
-    try:
-        key = _key(db)
-        if key is None:
-            key = secrets.token_bytes(32)
-            db.execute(BOOKS.set_meta, (KEY, key))
-    except apsw.Error as error:
-        raise certain_fault_of(error, db.filename) from error
+    key = _key(db)
+    if key is None:
+        key = secrets.token_bytes(32)
+        db.execute(BOOKS.set_meta, (KEY, key))
     return key
 
 
