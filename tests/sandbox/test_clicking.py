@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from homing.emulators import Engagement, Faults
+from homing.emulators import Engagement, Faults, Pace
 from homing.emulators.clock import wall_clock
 from homing.sandbox.settling import settle
 from homing.sandbox.town import Town, town
@@ -106,7 +106,9 @@ async def newcomer(tmp_path: Path) -> AsyncIterator[Newcomer]:
         def clock() -> float:
             return wall_clock() + newcomer.wait_s
 
-        async with town(tmp_path, faults=Faults(), people=NOBODY, clock=clock) as newcomer.here:
+        async with town(
+            tmp_path, faults=Faults(), people=NOBODY, pace=Pace(), clock=clock
+        ) as newcomer.here:
             newcomer.happen("identify", traits={"email": "ada@shop.example", "first_name": "Ada"})
             newcomer.happen("track", event="Newsletter Joined")
             assert await settle(newcomer.here, patience_s=SOON_S)

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from homing.emulators import Shop, parse_faults
+from homing.emulators import Pace, Shop, parse_faults
 from homing.sandbox.happenings import Happening, What
 from homing.sandbox.run import ServiceEnded, Stops, Wanted, run
 from homing.sandbox.summary import Summary
 from homing.sandbox.town import Town
 
-QUICK = {"for_s": 1.0, "rate": 30.0}
+QUICK = {
+    "for_s": 1.0,
+    "rate": 30.0,
+    "pace": Pace(delivered_after_s=0.05, engaged_after_s=0.1),
+}
 
 
 class Told(list[Happening]):

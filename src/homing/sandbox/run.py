@@ -15,13 +15,13 @@ from homing.sandbox.evidence import Copies, gathered
 from homing.sandbox.happenings import Tell, event_in
 from homing.sandbox.settling import hold, mend, settle
 from homing.sandbox.summary import Summary, summed_up
-from homing.sandbox.town import ANY_PORTS, PEOPLE, Ports, Town, town
+from homing.sandbox.town import ANY_PORTS, PACE, PEOPLE, Ports, Town, town
 from homing.sandbox.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from homing.emulators import Faults
+    from homing.emulators import Faults, Pace
     from homing.ports import Pause
 
 
@@ -42,6 +42,8 @@ class Wanted:
         rate: Events a second.
 
         seed: Of what the customers and the recipients do.
+
+        pace: How fast mail is delivered, and recipients act.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Wanted:
     rate: float = 2.0
     seed: int = 1
     ports: Ports = ANY_PORTS
+    pace: Pace = PACE
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ async def run(
         wanted.folder,
         faults=wanted.faults,
         people=replace(PEOPLE, seed=wanted.seed),
+        pace=wanted.pace,
         ports=wanted.ports,
     ) as here:
         opened(here)

@@ -38,6 +38,7 @@ PEOPLE: Final = Engagement(
 )
 #: Slow enough that a reader can follow, and that two opens are not the same second's.
 PACE: Final = Pace(delivered_after_s=0.2, engaged_after_s=0.6)
+SENDER_PACE: Final = SenderPace(batch_size=10)
 GROUPS: Final = {12345: "newsletter", 12346: "offers"}
 
 
@@ -101,6 +102,7 @@ async def town(
     *,
     faults: Faults,
     people: Engagement = PEOPLE,
+    pace: Pace = PACE,
     ports: Ports = ANY_PORTS,
     clock: Clock = wall_clock,
 ) -> AsyncIterator[Town]:
@@ -114,17 +116,22 @@ async def town(
 
         people: What recipients do of themselves.
 
+        pace: How fast mail is delivered, and recipients act.
+
         clock: Of the emulated SendGrid.
 
     Raises:
         OSError, HomingError: A port cannot be had, or the store.
     """
     destination = Destination(secret=secrets.token_hex(16), token=secrets.token_hex(16))
-    pace = SenderPace(batch_size=10)
+    settings = SendGridSettings(
+        groups=GROUPS, engagement=people, pace=pace, any_template=False, clock=clock
+    )
     async with (
-        _sendgrid(ports.mailbox, faults=faults, people=people, clock=clock) as sendgrid,
+        SendGridEmulator(ports.mailbox, faults=faults, settings=settings) as sendgrid,
         SegmentEmulator(ports.debugger, faults=faults) as segment,
     ):
+        _add_templates(sendgrid)
         public, admin = (listen(f"127.0.0.1:{port}") for port in (ports.webhooks, ports.status))
         url, admin_url = f"http://{written(public)}", f"http://{written(admin)}"
         places = _Places(written(public), written(admin), segment.url, sendgrid.url)
@@ -135,7 +142,7 @@ async def town(
         sendgrid.webhook_url = f"{url}/sendgrid"
         _introduce(sendgrid, segment, admin_url)
         async with SegmentWebhookSender(
-            f"{url}/segment", destination, faults=faults, pace=pace
+            f"{url}/segment", destination, faults=faults, pace=SENDER_PACE
         ) as sender:
             here = Town(service, sendgrid, segment, sender, faults, url, admin_url, config)
             try:
@@ -145,16 +152,11 @@ async def town(
                 await service.stop()
 
 
-def _sendgrid(port: int, *, faults: Faults, people: Engagement, clock: Clock) -> SendGridEmulator:
-    settings = SendGridSettings(
-        groups=GROUPS, engagement=people, pace=PACE, any_template=False, clock=clock
-    )
-    sendgrid = SendGridEmulator(port, faults=faults, settings=settings)
+def _add_templates(sendgrid: SendGridEmulator) -> None:
     for template in templates():
         sendgrid.add_template(
             template.id, subject=template.subject, html=template.html, name=template.name
         )
-    return sendgrid
 
 
 class _Places(NamedTuple):
