@@ -399,8 +399,11 @@ class Effects(Protocol):
         """
         Drop what was still to be done for persons, its payload with it.
 
+        What waits to be told to SendGrid of their opt-outs is still told: it protects them, and
+        its payload goes once it is done.
+
         Returns:
-            How many were in which state before: all are dropped now.
+            How many were in which state before, of those that are dropped now.
         """
 
     def get(self, number: int) -> Mapping[str, object] | None:

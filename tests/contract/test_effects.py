@@ -198,33 +198,36 @@ class TestGet:
 
 
 class TestErase:
-    async def test_all_that_is_not_done_is_dropped_and_counted(self, store: Store) -> None:
+    async def test_what_is_not_done_is_dropped_and_counted(self, store: Store) -> None:
         """
-        Of an erased person no payload stays; what was done was already without one.
+        Of an erased person no payload stays but an opt-out that SendGrid has still to hear of.
         """
 
         def job(tx: Tx) -> tuple[object, ...]:
             for _ in range(3):
                 tx.effects.add(effect(lane=1, person=1))
-            tx.effects.add(effect(dest=Dest.SUPPRESSIONS, lane=2, person=2))
+            for _ in range(2):
+                tx.effects.add(effect(dest=Dest.SUPPRESSIONS, lane=2, person=2))
             tx.effects.add(effect(lane=3, person=3))
             one, two, _, other = ready(tx)
+            opt_out, dead_opt_out = ready(tx, Dest.SUPPRESSIONS)
+            tx.effects.dead(dead_opt_out, "400: ann@example.com")
             tx.effects.done([one])
             tx.effects.dead(two, "400: ann@example.com")
             were = dict(tx.effects.erase([1, 2]))
             row = tx.effects.get(two)
             assert row is not None
             return (
-                were, ready(tx) == [other], ready(tx, Dest.SUPPRESSIONS),
+                were, ready(tx) == [other], ready(tx, Dest.SUPPRESSIONS) == [opt_out],
                 (row["state"], row["reason"], row["person"], row["payload"]), state(tx, one),
             )  # fmt: skip
 
         were = {
             (Dest.SEGMENT, EffectState.DEAD): 1,
             (Dest.SEGMENT, EffectState.READY): 1,
-            (Dest.SUPPRESSIONS, EffectState.READY): 1,
+            (Dest.SUPPRESSIONS, EffectState.DEAD): 1,
         }
-        expected = were, True, [], ("dropped", "erased", None, None), "done"
+        expected = were, True, True, ("dropped", "erased", None, None), "done"
         assert expected == await store.write(job)
 
 

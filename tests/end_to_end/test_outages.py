@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterable
@@ -109,10 +110,11 @@ class TestSegmentIsDown:
                     )
                 )
             await w.evaluated(EACH)
-            await w.until(lambda: "segment" in breaker_turns(w, "destination"), 60)
             if how == "503":
+                await w.segment.until(lambda: len(w.segment.requests) >= 2, 30)
                 w.segment.down = False
             else:
+                await asyncio.sleep(1.5)  # how long the outage is
                 await w.segment.listen_again()
             await w.at_rest(60)
 
@@ -130,8 +132,8 @@ track = { event = "Receipt Wanted", properties = { n = "$.properties.n" } }
 """
 
 
-def breaker_turns(w: World, key: str = "state") -> list[str]:
-    return [line[key] for line in oracle.log_lines(w.service.log, "breaker.turned")]
+def breaker_turns(w: World) -> list[str]:
+    return [line["state"] for line in oracle.log_lines(w.service.log, "breaker.turned")]
 
 
 @dataclass(slots=True)

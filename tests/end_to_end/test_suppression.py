@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.support.service import World, track, world
-
-from homing.emulators import Outcome
 
 GLOBAL_LIST = "/v3/asm/suppressions/global"
 GROUP_LIST = "/v3/asm/groups/12345/suppressions"
@@ -33,11 +28,6 @@ def opt(number: int, user: str, *, out: bool, email: bool = True) -> dict[str, o
         "type": "identify", "messageId": f"opt-{user}-{number}", "userId": user, "traits": traits,
         "timestamp": f"2026-11-22T11:00:{number:02d}.000Z",
     }  # fmt: skip
-
-
-def traits_home(w: World) -> dict[str, Mapping[str, Any]]:
-    """The newest identify of each user that came home."""
-    return {m["userId"]: m["traits"] for m in w.segment.received if m["type"] == "identify"}
 
 
 def suppression_calls(w: World) -> list[tuple[str, str]]:
@@ -136,27 +126,6 @@ class TestJustBefore:
 
 
 class TestFromSegment:
-    async def test_opt_out_and_in_reach_sendgrid_in_order_and_are_not_echoed(
-        self, tmp_path: Path
-    ) -> None:
-        """Global and group changes are called once each, in order; nothing is written back."""
-        async with world(tmp_path, processes=1) as w:
-            left = track(1, "Newsletter Left", {}, user="bob")
-            await w.sender.deliver(
-                opt(1, "ann", out=True), opt(2, "ann", out=False), opt(3, "ann", out=True), left
-            )
-            await w.sender.deliver(opt(4, "ann", out=True))
-            await w.evaluated(2)
-            await w.at_rest()
-
-            assert w.sendgrid.suppressions.find("unsubscribes", "ann@example.com")
-            assert w.sendgrid.suppressions.in_group(12345, "bob@example.com")
-            calls = suppression_calls(w)
-            of_ann = [method for method, path in calls if path.startswith(GLOBAL_LIST)]
-            assert ["POST", "DELETE", "POST"] == of_ann
-            assert [("POST", GROUP_LIST)] == [call for call in calls if "groups" in call[1]]
-            assert 0 == len(w.segment.received)
-
     async def test_an_older_opt_in_does_not_lift_a_newer_opt_out(self, tmp_path: Path) -> None:
         """Only a newer explicit opt-in lifts an opt-out, whatever the order of arrival."""
         async with world(tmp_path, processes=1) as w:
@@ -185,114 +154,3 @@ class TestFromSegment:
             assert all(suppressed.find("unsubscribes", f"{user}@example.com") for user in users)
             dead = w.tables()["effects"]["suppressions"]["dead"]
             assert 0 == dead
-
-
-class TestFromSendGrid:
-    @pytest.mark.parametrize(
-        ("fate", "reason"),
-        [
-            (Outcome.UNSUBSCRIBE, None),
-            (Outcome.SPAM, "spamreport"),
-            (Outcome.BOUNCE, "bounce"),
-            (Outcome.INVALID, "invalid"),
-        ],
-    )
-    async def test_what_suppresses_there_becomes_traits_and_stops_the_next(
-        self, tmp_path: Path, fate: Outcome, reason: str | None
-    ) -> None:
-        """Unsubscribes, spam reports, hard bounces, dropped: traits home, no call back, no next."""
-        async with world(tmp_path, processes=1) as w:
-            w.sendgrid.outcomes["ann@example.com"] = fate
-            await w.sender.deliver(digest(1, "ann"))
-            await w.segment.until(lambda: "ann" in traits_home(w))
-            await w.sender.deliver(digest(2, "ann"))
-            await w.until(lambda: {"accepted": 1, "skipped": 1} == w.states())
-            await w.at_rest()
-
-            traits = traits_home(w)["ann"]
-            group = fate is Outcome.UNSUBSCRIBE
-            assert (not group) == traits["email_suppressed"]
-            assert reason == traits.get("email_suppressed_reason")
-            assert (["newsletter"] if group else []) == traits["email_groups_unsubscribed"]
-            assert [] == suppression_calls(w)
-
-    async def test_a_blocked_bounce_suppresses_nobody(self, tmp_path: Path) -> None:
-        """`blocked` is about one mail: the next one leaves."""
-        async with world(tmp_path, processes=1) as w:
-            w.sendgrid.outcomes["ann@example.com"] = Outcome.BLOCKED
-            for number in (1, 2):
-                await w.sender.deliver(digest(number, "ann"))
-                await w.sendgrid.until(lambda n=number: len(w.sendgrid.accepted) == n)
-                await w.at_rest()
-
-            assert {"accepted": 2} == w.states()
-            assert {} == traits_home(w)
-
-    async def test_coming_back_to_a_group_lifts_it(self, tmp_path: Path) -> None:
-        """`group_resubscribe` lets the next one leave, and the trait says so."""
-        async with world(tmp_path, processes=1) as w:
-            await w.sender.deliver(digest(1, "ann"))
-            await w.until(lambda: w.states()["accepted"] == 1)
-            await w.sendgrid.settle()
-            (mail,) = w.sendgrid.accepted
-            w.sendgrid.recipients.unsubscribe(mail)
-            await w.segment.until(lambda: "ann" in traits_home(w))
-            # a second later by the clock of events
-            await asyncio.sleep(1.1)
-            w.sendgrid.recipients.resubscribe(mail)
-            await w.segment.until(lambda: not traits_home(w)["ann"]["email_groups_unsubscribed"])
-            await w.sender.deliver(digest(2, "ann"))
-            await w.sendgrid.until(lambda: len(w.sendgrid.accepted) == 2)
-            await w.at_rest()
-
-            assert [] == suppression_calls(w)
-
-    async def test_an_unknown_group_is_no_other_suppression(self, tmp_path: Path) -> None:
-        """An event of a group that nobody configured changes nothing and calls nobody."""
-        async with world(tmp_path, processes=1) as w:
-            w.sendgrid.webhook_url = None
-            body = event_of("ann@example.com", "group_unsubscribe", asm_group_id=999)
-            assert 200 == await w.engage(body)
-            await w.evaluated(1)
-            await w.sender.deliver(digest(1, "ann"))
-            await w.sendgrid.until(lambda: len(w.sendgrid.accepted) == 1)
-            await w.at_rest()
-
-            assert [] == suppression_calls(w)
-
-
-class TestTransactional:
-    async def test_who_unsubscribed_still_gets_the_receipt_by_the_bypass(
-        self, tmp_path: Path
-    ) -> None:
-        """Transactional mail goes to who opted out, flagged so that SendGrid lets it through."""
-        async with world(tmp_path, processes=1) as w:
-            await w.sender.deliver(opt(1, "ann", out=True))
-            await w.evaluated(1)
-            await w.at_rest()
-            await w.sender.deliver(order(1, "ann"))
-            await w.sender.deliver(order(2, "bob"))
-            await w.until(lambda: {"accepted": 2} == w.states())
-            await w.at_rest()
-
-            bypassed = {
-                mail.to: mail.body.mail_settings.is_on("bypass_unsubscribe_management")
-                for mail in w.sendgrid.accepted
-            }
-            assert {"ann@example.com": True, "bob@example.com": False} == bypassed
-            assert {"delivered"} == {row.mail for row in w.sends()}
-
-    async def test_a_bounce_stops_it(self, tmp_path: Path) -> None:
-        """Transactional mail is refused by bounce, spam report and invalid address."""
-        async with world(tmp_path, processes=1) as w:
-            w.sendgrid.outcomes["ann@example.com"] = Outcome.BOUNCE
-            await w.sender.deliver(order(1, "ann"))
-            await w.segment.until(lambda: "ann" in traits_home(w))
-            await w.sender.deliver(order(2, "ann"))
-            await w.until(lambda: {"accepted": 1, "skipped": 1} == w.states())
-
-
-def event_of(email: str, kind: str, **fields: object) -> bytes:
-    """The body of a post of one event of SendGrid's."""
-    own = {"email": email, "event": kind, "timestamp": 1_795_000_000, "sg_event_id": kind}
-    return json.dumps([{**own, **fields}]).encode()

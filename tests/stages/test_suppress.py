@@ -98,6 +98,24 @@ class TestDeliverBatch:
 
         assert ["1/0", "2/2", "1/1"] == paths(shop)
 
+    async def test_people_merged_in_mid_flight_keep_their_order(self, shop):
+        """
+        What flies is not called again, and what came later waits for it.
+        """
+        shop.sendgrid.gate = asyncio.Event()
+        await shop.take(track("A", "u1"), track("A", None, anonymousId="a1"))
+        await ask(shop, 2)
+        await shop.suppress.deliver_batch()
+        await shop.take({"type": "alias", "userId": "u1", "previousId": "a1", "messageId": "m"})
+        await ask(shop, 1)
+
+        assert 0 == await shop.suppress.deliver_batch()
+        shop.sendgrid.gate.set()
+        await shop.suppress.land()
+        await shop.suppressed()
+
+        assert ["2/0", "1/0"] == paths(shop)
+
     async def test_what_is_not_on_the_list_counts_as_taken_off(self, shop):
         """
         Doing it twice is doing it once.

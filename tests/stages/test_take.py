@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.stages.conftest import World
 from tests.support.stages import NOON, SECOND, engagement, identify, track
 
+from homing.adapters.memory.state import MemoryState
 from homing.core.effects import Dest, EventState
 from homing.core.errors import Unavailable
 from homing.core.segment_calls import Cause, Who, track_call
 from homing.ports import Tx
+
+KEYS = [
+    "type", "event", "userId", "anonymousId", "previousId", "messageId", "traits", "context",
+    "properties", "timestamp", "email", "personas", "computation_key", "computation_class",
+    "timezone", "name", "sg_event_id", "sg_message_id", "smtp-id", "homing_send", "homing_test",
+    "category", "asm_group_id", "url", "url_offset", "reason", "ip", "useragent",
+    "sg_machine_open", "integration",
+]  # fmt: skip
+EVERYTHING = """
+[suppression]
+opt_out = [{ when = "traits.email = null or properties.name = 'x'" }]
+opt_in = [{ when = "did('a', 2, '1d')", group = "newsletter" }]
+[route.all]
+when = "all"
+send = { email = "receipt", data = { name = "$.properties.name", all = "$.traits" } }
+track = { event = "Seen", properties = { of = "$.context", p = "$.profile" } }
+identify = { traits = { last = "$.event" } }
+suppress = "newsletter"
+"""
 
 
 class TestDedupe:
@@ -343,3 +365,37 @@ class TestErased:
         assert (0, True, 4) == await world.tx(facts)
         assert ["filtered", "filtered"] == [row.state for row in (await world.events())[-2:]]
         assert [] == await world.ready(Dest.SEGMENT)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+class TestAnything:
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=9), min_size=1, max_size=3),
+        st.sampled_from(["segment/default", "sendgrid/default"]),
+    )
+    async def test_every_event_is_a_row_or_a_duplicate(self, events, source):
+        """
+        Whatever stands where; none is lost, none stops the others, none is "could not".
+        """
+        world = World.over(MemoryState(), EVERYTHING)
+        await world.take(*events, source=source)
+
+        rows = await world.events()
+        books = (await world.books()).events
+        assert len(events) == books["received"] + books["duplicates"]
+        assert books["received"] == len(rows)
+        assert not [row.reason for row in rows if "could not" in (row.reason or "")]

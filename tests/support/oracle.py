@@ -61,9 +61,13 @@ def rows(state: Path, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, .
     """Whatever else a test wants to know of the state file."""
     db = apsw.Connection(str(state), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        return list(db.execute(sql, values))
+        return _all(db, sql, values)
     finally:
         db.close()
+
+
+def _all(db: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    return list(db.execute(sql, values))
 
 
 def assert_books_balance(state: Path) -> None:
@@ -73,24 +77,30 @@ def assert_books_balance(state: Path) -> None:
     Raises:
         AssertionError: One is not; says which.
     """
-    kept = books(state)
+    head = log_head(state)
+    with looking(state) as tx:
+        _assert_balance(books_of(tx, head=head), tx.books._db)
+
+
+def _assert_balance(kept: Books, db: apsw.Connection) -> None:
+    """The same of one snapshot: the service may be at work meanwhile."""
     events = kept.events
     states = ("pending", "done", "filtered", "quarantined", "dead")
     assert events["received"] == sum(events[state] for state in states), events
     counted = {state: n for state, n in events.items() if state in states and n}
-    assert dict(rows(state, "SELECT state, count(*) FROM event GROUP BY 1")) == counted
-    in_ledger = dict(rows(state, "SELECT state, count(*) FROM send GROUP BY 1"))
+    assert dict(_all(db, "SELECT state, count(*) FROM event GROUP BY 1")) == counted
+    in_ledger = dict(_all(db, "SELECT state, count(*) FROM send GROUP BY 1"))
     assert in_ledger == {state: n for state, n in kept.sends.items() if n}
     effects = {
         (dest, state): n for dest, by_state in kept.effects.items()
         for state, n in by_state.items() if n
     }  # fmt: skip
-    found = rows(state, "SELECT dest, state, count(*) FROM effect GROUP BY 1, 2")
+    found = _all(db, "SELECT dest, state, count(*) FROM effect GROUP BY 1, 2")
     assert {(dest, word): n for dest, word, n in found} == effects
     without = "SELECT id FROM event WHERE state IN ('filtered', 'quarantined', 'dead')"
-    assert [] == rows(state, f"{without} AND coalesce(reason, '') = ''"), "undone without a reason"
+    assert [] == _all(db, f"{without} AND coalesce(reason, '') = ''"), "undone without a reason"
     ended = "SELECT id FROM send WHERE state IN ('skipped', 'rejected', 'expired', 'unknown')"
-    assert [] == rows(state, f"{ended} AND coalesce(reason, '') = ''"), "not sent without a reason"
+    assert [] == _all(db, f"{ended} AND coalesce(reason, '') = ''"), "not sent without a reason"
 
 
 def assert_lanes_sound(state: Path) -> None:

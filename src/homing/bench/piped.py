@@ -84,6 +84,7 @@ async def piped(module: str, task: msgspec.Struct) -> AsyncIterator[Piped]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", module,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES,
+        process_group=0,  # Ctrl-C is for us: we end the others, in order
     )  # fmt: skip
     child = Piped(process, module)
     try:

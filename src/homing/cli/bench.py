@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @click.command("bench")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    # opened before ten minutes of work, not after
+    type=click.File("wb", lazy=False),
     metavar="FILE",
     help="Write everything as JSON.",
 )
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def bench_command(
-    *, out: Path | None, only: tuple[str, ...], quick: bool, folder: Path, as_json: bool
+    *, out: BinaryIO | None, only: tuple[str, ...], quick: bool, folder: Path, as_json: bool
 ) -> None:
     """
     Measure this machine: each figure beside a reference taken in the same run.
@@ -56,11 +58,13 @@ def bench_command(
             json_out(figure.table())
 
     scale = QUICK if quick else FULL
+    # however it ends, the services it started end, and their stores are removed
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     report = asyncio.run(
         measured(scale, folder.resolve(), only=only, say=_say, on_figure=on_figure)
     )
     if out is not None:
-        out.write_bytes(json_bytes(report.table()) + b"\n")
+        out.write(json_bytes(report.table()) + b"\n")
     if not as_json:
         _show(report)
 

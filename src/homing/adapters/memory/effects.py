@@ -125,7 +125,7 @@ class MemoryEffects:
         were: Counter[tuple[Dest, EffectState]] = Counter()
         for row in self._rows.values():
             whose = row.lane if row.state is EffectState.READY else row.person
-            if whose not in people or row.state is EffectState.DONE:
+            if whose not in people or row.state is EffectState.DONE or _tells_of_an_opt_out(row):
                 continue
             were[row.dest, row.state] += 1
             dropped = EffectState.DROPPED
@@ -169,6 +169,10 @@ class MemoryEffects:
 
 def _number(row: _Row) -> int:
     return row.id
+
+
+def _tells_of_an_opt_out(row: _Row) -> bool:
+    return row.dest is Dest.SUPPRESSIONS and row.state is EffectState.READY
 
 
 def _claimed(row: _Row) -> Effect:

@@ -112,9 +112,9 @@ class MemorySends:
         if lane is None:
             self._leave(kept)
         elif row.state in CLAIMABLE and row.id in self._heads:
-            # two people's lanes became one while both had something out: this one waits its turn
+            # two people's lanes may have become one while both had something out: whose turn is it?
             self._heads.drop(row.id)
-            self._promote(kept.lane, kept.id)
+            self._promote(kept.lane)
 
     def rejoin(self, row: SendRow, *, lane: int) -> None:
         """Save a send that left its lane, and put it back: in order of number, behind the head."""
@@ -265,11 +265,11 @@ class MemorySends:
             self._heads.drop(row.id)
             self._promote(row.lane)
 
-    def _promote(self, lane: int, otherwise: int | None = None) -> None:
-        """Make a head: what is out, else *otherwise*, else the lowest number."""
+    def _promote(self, lane: int) -> None:
+        """Make a head: what is out, else the lowest number."""
         members = self._lanes.get(lane) or ()
         out = [number for number in members if self._rows[number].state in OUT]
-        best = min(out, default=otherwise) if out or otherwise else min(members, default=None)
+        best = min(out or members, default=None)
         if best is not None:
             self._heads[best] = None
 

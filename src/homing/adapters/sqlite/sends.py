@@ -104,8 +104,8 @@ class SqliteSends:
             return
         if row.lane is None:
             self._execute(SQL.promote, (lane,))
-        elif row.state in CLAIMABLE and self._execute(SQL.lane_out, (lane, row.id)).get:
-            # two people's lanes became one while both had something out: this one waits its turn
+        elif row.state in CLAIMABLE:
+            # two people's lanes may have become one while both had something out: whose turn is it?
             self._execute(SQL.step_back, (row.id,))
             self._execute(SQL.promote, (lane,))
 

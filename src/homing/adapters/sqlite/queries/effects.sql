@@ -41,7 +41,8 @@ SELECT effect.*, payload FROM effect INDEXED BY effect_ended LEFT JOIN effect_da
 WHERE state = 'dead' AND state IN ('dead', 'dropped') AND id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: of_person
-SELECT id, dest, state FROM effect WHERE state = 'ready' AND lane = ?1
+SELECT id, dest, state FROM effect
+WHERE state = 'ready' AND lane = ?1 AND dest <> 'suppressions'
 UNION ALL
 SELECT id, dest, state FROM effect WHERE person = ?1 AND state IN ('dead', 'dropped');
 

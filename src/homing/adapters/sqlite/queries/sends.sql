@@ -52,9 +52,6 @@ UPDATE send SET head = 1 WHERE id = coalesce(
 -- name: lane_busy
 SELECT EXISTS (SELECT 1 FROM send WHERE lane = ?);
 
--- name: lane_out
-SELECT EXISTS (SELECT 1 FROM send WHERE lane = ? AND state IN ('in_flight', 'unknown') AND id <> ?);
-
 -- name: get
 SELECT * FROM send WHERE id = ?;
 
