@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 if TYPE_CHECKING:
     from homing.core.effects import (
         Dest,
@@ -135,8 +137,7 @@ class Cursor:
     next_event: int
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(msgspec.Struct, frozen=True, gc=False):
     """One event taken in; its bytes stay in the log, element *item* of *request*."""
 
     id: int
@@ -154,8 +155,7 @@ class EventRow:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """An id taken in before: by which event, with which body (8-byte hash)."""
 
     event: int
@@ -309,13 +309,18 @@ class Sends(Protocol):
     def data(self, number: int) -> bytes:
         """The template data of a send, JSON; ``{}`` once retention took it."""
 
-    def intend(self, number: int, *, now: int) -> None:
+    def intend(self, *numbers: int, now: int) -> None:
         """Mark as in flight, one more attempt."""
 
     def accept(
-        self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
-    ) -> bool:
-        """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
+        self, message_ids: Mapping[int, str | None], *, now: int, silent_due: int | None
+    ) -> set[int]:
+        """
+        SendGrid took sends in flight: their lanes go on, their message ids are traced.
+
+        Returns:
+            Which of these numbers were in flight; the others are as they were.
+        """
 
     def save(self, row: SendRow) -> None:
         """

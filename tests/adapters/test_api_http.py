@@ -341,6 +341,37 @@ class TestConnections:
 
         assert 2 == server.connections
 
+    async def test_one_that_was_closed_while_nobody_used_it_is_not_used_again(self) -> None:
+        """A call into it would be an outcome nobody knows."""
+        server, hung_up = Server(), asyncio.Event()
+
+        async def talk_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            server.requests.append(await reader.read(1 << 16))
+            server.connections += 1
+            writer.write(OK)
+            writer.close()
+            await writer.wait_closed()
+            hung_up.set()
+
+        async with serving(talk_once) as base, calling(base) as api:
+            for _ in range(3):
+                assert 202 == (await api.call("POST", "/x", b"")).status
+                await hung_up.wait()
+                hung_up.clear()
+                await asyncio.to_thread(int)  # a turn in which the end is heard
+
+        assert (3, 3) == (len(server.requests), server.connections)
+
+    async def test_what_was_not_asked_for_answers_no_call(self) -> None:
+        """A second answer to one request is not taken for that of the next."""
+        server = Server(OK + OK.replace(b"202 Accepted", b"400 Bad"), OK)
+        async with serving(server.talk) as base, calling(base) as api:
+            first = await api.call("POST", "/x", b"")
+            second = await api.call("POST", "/x", b"")
+
+        assert (202, 202) == (first.status, second.status)
+        assert 2 == server.connections
+
 
 class TestUse:
     async def test_the_next_call_goes_there(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from random import Random  # noqa: TID251  seeded
 
+from msgspec.structs import replace
 from tests.support.rows import DAY, HOUR, NOON, Refused, event, refuse
 
 from homing.core.effects import EventState

@@ -94,7 +94,7 @@ def accept(tx: Tx, a: int, b: int) -> None:
     row = some(tx.sends.in_flight(), a)
     if row is not None:
         stale = replace(row, lane=b % 9, head=b % 2)
-        tx.sends.accept(stale, now=NOON, message_id=str(b), silent_due=None)
+        tx.sends.accept({stale.id: str(b)}, now=NOON, silent_due=None)
 
 
 def lose(tx: Tx, a: int, b: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import astuple, replace
 
 from tests.support.rows import DAY, HOUR, NOON, heads, reserve, send
 
-from homing.core.digests import address_trace
+from homing.core.digests import address_trace, message_trace
 from homing.core.effects import SendFlag, SendRow
 from homing.ports import Attempt, Store, Tx
 
@@ -164,16 +164,16 @@ class TestAccept:
         def job(tx: Tx) -> tuple[object, ...]:
             for number in (1, 2, 3):
                 reserve(tx, number, lane=LANE)
-            row = fly(tx, 1)
-            taken = tx.sends.accept(row, now=NOON + 1, message_id="x", silent_due=NOON + 9)
+            fly(tx, 1)
+            taken = tx.sends.accept({1: "x"}, now=NOON + 1, silent_due=NOON + 9)
             after = got(tx, 1)
-            again = tx.sends.accept(row, now=NOON + 2, message_id="y", silent_due=None)
+            again = tx.sends.accept({1: "y"}, now=NOON + 2, silent_due=None)
             return (
                 taken, (after.state, after.accepted_at, after.message_id, after.silent_due),
                 (after.lane, after.head), heads(tx), again, got(tx, 1).message_id,
             )  # fmt: skip
 
-        expected = True, ("accepted", NOON + 1, "x", NOON + 9), (None, 0), [2], False, "x"
+        expected = {1}, ("accepted", NOON + 1, "x", NOON + 9), (None, 0), [2], set(), "x"
         assert expected == await store.write(job)
 
     async def test_what_is_not_in_flight_is_not_accepted(self, store: Store) -> None:
@@ -181,17 +181,28 @@ class TestAccept:
         Whoever moved it meanwhile has the last word; a send that is gone is no error.
         """
 
-        def job(tx: Tx) -> list[bool]:
+        def job(tx: Tx) -> set[int]:
             reserve(tx, 1, lane=LANE)
-            row = fly(tx, 1)
+            fly(tx, 1)
             save(tx, 1, state="unknown", unknown_due=5)
-            gone = replace(row, id=99)
-            return [
-                tx.sends.accept(one, now=NOON, message_id=None, silent_due=None)
-                for one in (row, gone)
-            ]
+            return tx.sends.accept({1: None, 99: None}, now=NOON, silent_due=None)
 
-        assert [False, False] == await store.write(job)
+        assert set() == await store.write(job)
+
+    async def test_message_ids_are_traced(self, store: Store) -> None:
+        """
+        Of several at once; SendGrid need not have said any.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            for number in (1, 2, 3):
+                reserve(tx, number, lane=LANE + number)
+                fly(tx, number)
+            tx.sends.accept({1: "x", 2: None, 3: "y"}, now=NOON, silent_due=None)
+            traces = (message_trace(name) for name in ("x", "y", ""))
+            return [[row.id for row in tx.sends.by_trace(key, limit=9)] for key in traces]
+
+        assert [[1], [3], []] == await store.write(job)
 
 
 class TestSave:
@@ -322,7 +333,7 @@ class TestRejoin:
             back.due_at = NOON + 3
             tx.sends.rejoin(back, lane=LANE)
             seen: list[object] = [(back.lane, back.head), heads(tx), got(tx, 1).due_at]
-            tx.sends.accept(got(tx, 2), now=NOON, message_id=None, silent_due=None)
+            tx.sends.accept({2: None}, now=NOON, silent_due=None)
             return [*seen, heads(tx)]
 
         assert [(LANE, 0), [], NOON + 3, [1]] == await store.write(job)

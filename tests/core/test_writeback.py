@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_fields
 
 from homing.core.plans import MachineOpens, Writeback
 from homing.core.segment_calls import CallRefused, Who, is_echo
@@ -390,10 +391,10 @@ class TestWhoOf:
         ("send", "person", "expected"),
         [
             (SEND, Recipient("u2", "a2"), "u1"),
-            (replace(SEND, user_id=None, anonymous_id="a1"), Recipient("u2", "a2"), "u2"),
-            (replace(SEND, user_id=None, anonymous_id="a1"), UNKNOWN, "a1"),
-            (replace(SEND, user_id=None), Recipient("u2", "a2"), "u2"),
-            (replace(SEND, user_id=None), Recipient(None, "a2"), "a2"),
+            (with_fields(SEND, user_id=None, anonymous_id="a1"), Recipient("u2", "a2"), "u2"),
+            (with_fields(SEND, user_id=None, anonymous_id="a1"), UNKNOWN, "a1"),
+            (with_fields(SEND, user_id=None), Recipient("u2", "a2"), "u2"),
+            (with_fields(SEND, user_id=None), Recipient(None, "a2"), "a2"),
             (None, Recipient("u2", "a2"), "u2"),
             (None, UNKNOWN, hashlib.sha256(b"ada@example.com").hexdigest()),
         ],
@@ -425,7 +426,7 @@ class TestWhoOf:
         """Case and ``xn--`` are the same address."""
         event = parse_event({**RAW, "email": came_as})
 
-        assert "u1" == who_of(event, replace(SEND, address=sent_to), UNKNOWN).user_id
+        assert "u1" == who_of(event, with_fields(SEND, address=sent_to), UNKNOWN).user_id
 
 
 class TestSuppressionTraits:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from homing.core.effects import Dest, EventState, NewEffect, NewSend
 from homing.core.people import Identity, IdKind
 from homing.core.plans import EmailClass
@@ -79,7 +81,7 @@ def refuse(refused: bool) -> None:
 def event(number: int, **columns: Any) -> EventRow:  # noqa: ANN401  a column's own type
     """An event, received so many milliseconds after noon as its number says."""
     at = NOON + number
-    return replace(
+    return msgspec.structs.replace(
         _EVENT, **{"id": number, "request": number, "at": at, "received_at": at, **columns}
     )
 

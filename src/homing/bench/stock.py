@@ -24,7 +24,7 @@ from homing.adapters.sqlite.log import INSERT, SCHEMA, log_path
 from homing.adapters.sqlite.state import SqliteState
 from homing.bench.bodies import Kind, body_of, tag_of, user_of_send
 from homing.bench.piped import attend, task_of
-from homing.core.digests import address_trace, message_trace
+from homing.core.digests import address_trace
 from homing.core.effects import EventState, NewSend
 from homing.core.people import Identity, IdKind
 from homing.core.plans import EmailClass
@@ -159,13 +159,9 @@ def _add_send(tx: Tx, number: int, event: int, *, people: int, at: int) -> None:
     tx.sends.reserve(_send(number, event, user, address=address, at=at), lane=(user + 1) * 2 + 1)
     tx.sends.add_trace(address_trace(address), number)
     tx.sends.intend(number, now=at)
-    row = tx.sends.get(number)
-    if row is None or not tx.sends.accept(
-        row, now=at, message_id=f"bench{number}", silent_due=None
-    ):
+    if not tx.sends.accept({number: f"bench{number}"}, now=at, silent_due=None):
         msg = f"the stock's send {number} was not taken"
         raise RuntimeError(msg)
-    tx.sends.add_trace(message_trace(f"bench{number}"), number)
     tx.books.count("sends:accepted")
 
 

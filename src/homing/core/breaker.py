@@ -139,6 +139,17 @@ def after(breaker: Breaker, signal: Signal, *, now_ms: int) -> Breaker:
     assert_never(turn)
 
 
+def is_steady(breaker: Breaker) -> bool:
+    """Whether a success changes nothing but the count: see `passed`."""
+    return breaker.state is BreakerState.CLOSED and breaker.limit is None
+
+
+def passed(breaker: Breaker, calls: int, *, now_ms: int) -> Breaker:
+    """Take *calls* successes of a steady breaker at once; what as many signals would come to."""
+    buckets = _filled(breaker.buckets, now_ms, calls=calls, failures=0)
+    return replace(breaker, buckets=buckets, unreachable_in_a_row=0)
+
+
 def allowance(breaker: Breaker, *, in_flight: int, most: int) -> int:
     """
     Tell how many more calls may start.
@@ -179,7 +190,7 @@ def _counted(breaker: Breaker, signal: Signal, now_ms: int) -> Breaker:
     in_a_row = breaker.unreachable_in_a_row + 1 if signal is Signal.UNREACHABLE else 0
     return replace(
         breaker,
-        buckets=_filled(breaker.buckets, now_ms, failed=failed),
+        buckets=_filled(breaker.buckets, now_ms, calls=1, failures=int(failed)),
         unreachable_in_a_row=in_a_row,
         limit=limit,
         passed=passed,
@@ -194,11 +205,13 @@ def _ramped(limit: int | None, passed: int) -> tuple[int | None, int]:
     return (None if limit >= FULL_RAMP else limit * 2), 0
 
 
-def _filled(buckets: tuple[Bucket, ...], now_ms: int, *, failed: bool) -> tuple[Bucket, ...]:
+def _filled(
+    buckets: tuple[Bucket, ...], now_ms: int, *, calls: int, failures: int
+) -> tuple[Bucket, ...]:
     start_ms = now_ms - now_ms % _BUCKET_MS
     last = buckets[-1] if buckets and buckets[-1].start_ms == start_ms else Bucket(start_ms)
     kept = tuple(b for b in buckets if now_ms - WINDOW_MS < b.start_ms != start_ms)
-    return (*kept, Bucket(start_ms, last.calls + 1, last.failures + failed))
+    return (*kept, Bucket(start_ms, last.calls + calls, last.failures + failures))
 
 
 def _turn_of(breaker: Breaker, signal: Signal, now_ms: int) -> Turn | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, assert_never
 
+import msgspec
+
 from homing.core import addresses, people
 from homing.core.effects import (
     CannotDo,
@@ -47,21 +49,19 @@ if TYPE_CHECKING:
 MAX_REMEMBERED = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What an event changes (the person) and asks for (wishes, in order)."""
 
     person: Person
     wishes: tuple[Wish, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PersonFacts:
+class PersonFacts(msgspec.Struct, frozen=True, gc=False):
     """What a condition may ask of a person besides the event: answers ``fql.Facts``."""
 
     person: Person
     at_ms: int
-    journey: Mapping[str, object] = field(default_factory=dict)
+    journey: Mapping[str, object] = msgspec.field(default_factory=dict)
     event: Happened | None = None  # the present one
 
     @property

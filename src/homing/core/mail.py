@@ -32,6 +32,13 @@ from homing.core.plans import Address, Email
 from homing.core.sendgrid import ARG_PREFIX
 from homing.core.wire import json_bytes
 
+SEND_ARG = ARG_PREFIX + "send"
+USER_ARG = ARG_PREFIX + "user"
+RULE_ARG = ARG_PREFIX + "rule"
+STEP_ARG = ARG_PREFIX + "step"
+VARIANT_ARG = ARG_PREFIX + "variant"
+VERSION_ARG = ARG_PREFIX + "version"
+
 # Control characters and Unicode's own line ends: in a header they would begin a new one.
 _LINE_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -127,14 +134,14 @@ def args_of(
         version: Of the configuration.
     """
     args = {
-        "send": send,
-        "user": None if user is None or "@" in user else user,
-        "rule": rule,
-        "step": step,
-        "variant": variant,
-        "version": version,
+        SEND_ARG: send,
+        USER_ARG: None if user is None or "@" in user else user,
+        RULE_ARG: rule,
+        STEP_ARG: step,
+        VARIANT_ARG: variant,
+        VERSION_ARG: version,
     }
-    return {ARG_PREFIX + name: value for name, value in args.items() if value}
+    return {name: value for name, value in args.items() if value}
 
 
 def message_of(letterhead: Letterhead, letter: Letter) -> dict[str, object]:

@@ -1,5 +1,9 @@
 """
-Calls to Segment's Tracking API, built and checked by Segment's own library with its sending off.
+Calls to Segment's Tracking API, as Segment's own library builds them with its sending off.
+
+The library gives each kind of call its form once; a call that is surely small enough is filled
+into that form here, since the library's walk over every value costs more than all else that is
+done with an event. Any other is built and judged by the library itself.
 
 Message ids are functions of what caused a call, so that doing it twice changes nothing at
 Segment, which dedupes by them.
@@ -7,15 +11,17 @@ Segment, which dedupes by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import blake2b, sha256
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
+import msgspec
 import orjson
 from segment.analytics import Client
+from segment.analytics.consumer import MAX_MSG_SIZE
 
 from homing.core.errors import HomingError
 from homing.core.wire import NotJson, json_bytes
@@ -29,6 +35,9 @@ ID_PREFIX = "homing-"
 Call: TypeAlias = dict[str, object]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The library measures JSON in ASCII with spaces, in which no byte of ours becomes more than six
+# (DEL is written \u007f).
+_SURELY_FITS: Final[int] = MAX_MSG_SIZE // 6
 
 
 class CallRefused(HomingError):
@@ -39,8 +48,7 @@ class CallTooLarge(CallRefused):
     """Segment takes 32 KB a call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(msgspec.Struct, frozen=True, gc=False):
     """
     Whose profile a call is for: the first of the three that is there.
 
@@ -148,17 +156,14 @@ def built_track(
     at_ms: int,
     message_id: str,
 ) -> Call:
-    """Have Segment's library build and check a ``track`` message; raises as :func:`track_call`."""
+    """Build and check a ``track`` message; raises as :func:`track_call`."""
     if not event:
         raise CallRefused("the track call has no event name")
     return _built(
-        _library().track,
-        event=event,
-        properties=properties,
+        who,
+        {"type": "track", "event": event, "properties": properties, "messageId": message_id},
         context=context,
-        timestamp=_moment(at_ms),
-        message_id=message_id,
-        **_ids(who),
+        at_ms=at_ms,
     )
 
 
@@ -170,14 +175,12 @@ def built_identify(
     at_ms: int,
     message_id: str,
 ) -> Call:
-    """Have Segment's library build and check an ``identify``; raises as :func:`identify_call`."""
+    """Build and check an ``identify``; raises as :func:`identify_call`."""
     return _built(
-        _library().identify,
-        traits=traits,
+        who,
+        {"type": "identify", "traits": traits, "messageId": message_id},
         context=context,
-        timestamp=_moment(at_ms),
-        message_id=message_id,
-        **_ids(who),
+        at_ms=at_ms,
     )
 
 
@@ -200,9 +203,51 @@ def _library() -> _Library:
     return library
 
 
-def _built(build: Callable[..., tuple[bool, Call]], **fields: object) -> Call:
+@cache
+def _form(kind: str) -> tuple[Call, object]:
+    """A message of that kind from the library, to be filled in; and who it says wrote it."""
+    if kind == "track":
+        call = _library().track(
+            user_id="-", event="-", properties={}, context={}, timestamp=_EPOCH, message_id="-"
+        )[1]
+    else:
+        call = _library().identify(
+            user_id="-", traits={}, context={}, timestamp=_EPOCH, message_id="-"
+        )[1]
+    context: Mapping[str, object] = call["context"]  # type: ignore[assignment]  # a JSON object
+    return call, context["library"]
+
+
+def _built(who: Who, own: Call, *, context: dict[str, object], at_ms: int) -> Call:
+    form, library = _form(str(own["type"]))
+    user_id, anonymous_id = _ids(who)
+    call = {
+        **form,
+        **own,
+        "integrations": {},
+        "userId": user_id,
+        "anonymousId": anonymous_id,
+        "context": {**context, "library": library},
+        "timestamp": _moment(at_ms).isoformat(timespec="milliseconds"),
+    }
+    if _surely_fits(call):
+        return call
+    return _built_by_library(call, at_ms)
+
+
+def _surely_fits(call: Call) -> bool:
     try:
-        return build(**fields)[1]
+        encoded = orjson.dumps(call)
+    except TypeError:  # orjson's JSONEncodeError is one
+        return False
+    return len(encoded) <= _SURELY_FITS
+
+
+def _built_by_library(call: Call, at_ms: int) -> Call:
+    fields = {_ARGUMENTS[name]: value for name, value in call.items() if name in _ARGUMENTS}
+    build = _library().track if call["type"] == "track" else _library().identify
+    try:
+        return build(**fields, timestamp=_moment(at_ms))[1]
     except RuntimeError as error:
         # A RecursionError is one, too: nested too deep for the library.
         raise CallTooLarge("the call is larger than Segment's 32 KB") from error
@@ -211,13 +256,21 @@ def _built(build: Callable[..., tuple[bool, Call]], **fields: object) -> Call:
         raise CallRefused(msg) from error
 
 
-def _ids(who: Who) -> dict[str, str]:
+_ARGUMENTS: Final = {
+    "userId": "user_id", "anonymousId": "anonymous_id", "event": "event", "traits": "traits",
+    "properties": "properties", "context": "context", "integrations": "integrations",
+    "messageId": "message_id",
+}  # fmt: skip
+
+
+def _ids(who: Who) -> tuple[str | None, str | None]:
+    """The userId, or else the anonymousId, that a call is for."""
     if who.user_id:
-        return {"user_id": who.user_id}
+        return who.user_id, None
     if who.anonymous_id:
-        return {"anonymous_id": who.anonymous_id}
+        return None, who.anonymous_id
     if who.email:
-        return {"anonymous_id": anonymous_id_of(who.email)}
+        return None, anonymous_id_of(who.email)
     raise CallRefused("nobody to write to: no userId, no anonymousId, no address")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
 
 from homing.core.errors import HomingError
 
@@ -55,16 +57,14 @@ class DropReason(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class UrlOffset:
+class UrlOffset(msgspec.Struct, frozen=True, gc=False):
     """Which link of which part of the mail was clicked, counted from 0."""
 
     index: int
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(msgspec.Struct, frozen=True, gc=False):
     """The Single Send, automation or legacy campaign that SendGrid itself sent."""
 
     kind: str  # "singlesend", "automation", "campaign"
@@ -72,8 +72,7 @@ class Campaign:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class EmailEvent:
+class EmailEvent(msgspec.Struct, frozen=True, gc=False):
     """
     What happened to one email, normalised: absent text is ``""``, absent numbers are ``None``.
 
@@ -106,7 +105,7 @@ class EmailEvent:
     template_version: str = ""
     template_name: str = ""
     campaign: Campaign | None = None
-    homing: Mapping[str, str] = field(default_factory=dict)
+    homing: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -145,34 +144,11 @@ def parse_event(raw: object, received_ms: int = 0) -> EmailEvent:
     if not kind:
         raise UnusableEvent("the event has no text under `event`")
     own_ms = _time_ms(raw.get("timestamp"))
-    detail = _text(raw.get("type"))
     return EmailEvent(
         type=kind,
-        email=_text(raw.get("email")).lower(),
         at_ms=received_ms if own_ms is None else own_ms,
         timed=own_ms is not None,
-        sg_event_id=_text(raw.get("sg_event_id")),
-        sg_message_id=_text(raw.get("sg_message_id")),
-        smtp_id=_text(raw.get("smtp-id")),
-        categories=_texts(raw.get("category")),
-        group_id=_positive(raw.get("asm_group_id")),
-        machine_open=_truth(raw.get("sg_machine_open")),
-        bounce_type=detail.lower() if kind == "bounce" else "",
-        bounce_classification=_text(raw.get("bounce_classification")),
-        account_status=detail if kind == "account_status_change" else "",
-        reason=_text(raw.get("reason")),
-        status=_text(raw.get("status")),
-        response=_text(raw.get("response")),
-        attempt=_whole(raw.get("attempt")),
-        ip=_text(raw.get("ip")),
-        useragent=_text(raw.get("useragent")),
-        url=_text(raw.get("url")),
-        url_offset=_url_offset(raw.get("url_offset")),
-        template_id=_text(raw.get("template_id")) or _text(raw.get("sg_template_id")),
-        template_version=_text(raw.get("template_version_id")),
-        template_name=_text(raw.get("sg_template_name")),
-        campaign=_campaign(raw),
-        homing=_own_args(raw),
+        **_fields(kind, raw),
     )
 
 
@@ -254,9 +230,12 @@ _CAMPAIGN_KEYS = (
     ("automation", ("mc_auto_id", "automation_id"), ("mc_auto_name", "automation_name")),
     ("campaign", ("marketing_campaign_id",), ("marketing_campaign_name",)),
 )
+_CAMPAIGN_IDS: Final = frozenset(key for _, keys, _ in _CAMPAIGN_KEYS for key in keys)
 
 
 def _campaign(raw: Mapping[str, object]) -> Campaign | None:
+    if _CAMPAIGN_IDS.isdisjoint(raw):
+        return None
     for kind, id_keys, name_keys in _CAMPAIGN_KEYS:
         campaign_id = _first_text(raw, id_keys)
         if campaign_id:
@@ -264,10 +243,23 @@ def _campaign(raw: Mapping[str, object]) -> Campaign | None:
     return None
 
 
-def _own_args(raw: Mapping[str, object]) -> dict[str, str]:
-    return {
-        key: text for key in raw if key.startswith(ARG_PREFIX) and (text := _text(raw.get(key)))
-    }
+def _fields(kind: str, raw: Mapping[str, object]) -> dict[str, Any]:
+    """What is there, read: most events have a third of the fields there are."""
+    own: dict[str, str] = {}
+    fields: dict[str, Any] = {"homing": own, "campaign": _campaign(raw)}
+    for key, value in raw.items():
+        reader = _READERS.get(key)
+        if reader is not None:
+            fields[reader[0]] = reader[1](value)
+        elif key.startswith(ARG_PREFIX) and (text := _text(value)):
+            own[key] = text
+    if not fields.get("template_id") and "sg_template_id" in raw:
+        fields["template_id"] = _text(raw["sg_template_id"])
+    if kind == "bounce":
+        fields["bounce_type"] = _lower(raw.get("type"))
+    elif kind == "account_status_change":
+        fields["account_status"] = _text(raw.get("type"))
+    return fields
 
 
 def _first_text(raw: Mapping[str, object], keys: tuple[str, ...]) -> str:
@@ -279,8 +271,6 @@ def _first_text(raw: Mapping[str, object], keys: tuple[str, ...]) -> str:
 
 
 def _text(value: object) -> str:
-    if value is None:  # most fields of most events
-        return ""
     if isinstance(value, str):
         text = value.strip()
         # A lone surrogate cannot be written out again: neither stored nor sent.
@@ -340,3 +330,31 @@ def _url_offset(value: object) -> UrlOffset | None:
         return None
     index = _whole(value.get("index"))
     return None if index is None else UrlOffset(index, _text(value.get("type")))
+
+
+def _lower(value: object) -> str:
+    return _text(value).lower()
+
+
+# SendGrid's name of a field -> ours, and how it is read; the others depend on each other
+_READERS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
+    "email": ("email", _lower),
+    "sg_event_id": ("sg_event_id", _text),
+    "sg_message_id": ("sg_message_id", _text),
+    "smtp-id": ("smtp_id", _text),
+    "category": ("categories", _texts),
+    "asm_group_id": ("group_id", _positive),
+    "sg_machine_open": ("machine_open", _truth),
+    "bounce_classification": ("bounce_classification", _text),
+    "reason": ("reason", _text),
+    "status": ("status", _text),
+    "response": ("response", _text),
+    "attempt": ("attempt", _whole),
+    "ip": ("ip", _text),
+    "useragent": ("useragent", _text),
+    "url": ("url", _text),
+    "url_offset": ("url_offset", _url_offset),
+    "template_id": ("template_id", _text),
+    "template_version_id": ("template_version", _text),
+    "sg_template_name": ("template_name", _text),
+}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +19,7 @@ import orjson
 from homing.core.extents import MAX_DEPTH, after_space, is_too_deep, unwrapped, value_end
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(msgspec.Struct, frozen=True, gc=False):
     """
     One event's bytes and what they say.
 
@@ -30,12 +29,11 @@ class Element:
     """
 
     raw: bytes
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(msgspec.Struct, frozen=True, gc=False):
     """A request's elements, in order; an empty array has none."""
 
     elements: tuple[Element, ...]

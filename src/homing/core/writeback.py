@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+
+import msgspec
+from msgspec.structs import replace
 
 from homing.core import addresses
 from homing.core.bots import SUSPECT_TYPES
@@ -52,8 +54,7 @@ LONG_TEXT_CHARS = 1_000
 _REASON_OF_SCOPE = {SPAM: "spamreport", BOUNCE: "bounce", INVALID: "invalid", GLOBAL: "unsubscribe"}
 
 
-@dataclass(frozen=True, slots=True)
-class SentFacts:
+class SentFacts(msgspec.Struct, frozen=True, gc=False):
     """What the ledger knows of the send an event belongs to; ``""`` where it knows nothing."""
 
     send_id: str
@@ -73,17 +74,15 @@ class SentFacts:
     correlation: str = "send"  # how the event was matched: send, smtp-id, message-id, address
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True, gc=False):
     """Who is behind an address, and the address's suppressions, as far as is known."""
 
     user_id: str | None = None
     anonymous_id: str | None = None
-    records: Records = field(default_factory=dict)
+    records: Records = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Track:
+class _Track(msgspec.Struct, frozen=True, gc=False):
     who: Who
     name: str
     properties: dict[str, object]
@@ -253,22 +252,26 @@ def _properties(
 ) -> dict[str, object]:
     campaign_id, campaign_name = _campaign_of(event, send)
     group = groups.get(event.group_id or 0, "")
-    properties = {
+    properties: dict[str, object] = {
         "email_id": event.sg_message_id or (send.send_id if send is not None else ""),
         "campaign_id": campaign_id,
         "campaign_name": campaign_name,
-        **(_facts(send) if send is not None else _facts_of_args(event)),
-        **_details(event),
-        "categories": list(event.categories) or None,
-        "unsubscribe_group": group,
     }
+    properties |= _facts_of_args(event) if send is None else _facts(send)
+    properties |= _details(event)
+    if event.categories:
+        properties["categories"] = list(event.categories)
+    properties["unsubscribe_group"] = group
     if event.template_id:
         properties["template_id"] = event.template_id
     if event.template_version:
         properties["template_version"] = event.template_version
     if event.type in ("group_unsubscribe", "group_resubscribe") and event.group_id is not None:
         properties |= {"list_id": str(event.group_id), "list_name": group}
-    return {name: value for name, value in properties.items() if value not in ("", None)}
+    return {name: value for name, value in properties.items() if value not in _NOTHING}
+
+
+_NOTHING = ("", None)
 
 
 def _facts(send: SentFacts) -> dict[str, object]:
@@ -344,8 +347,7 @@ def _built(track: _Track, context: dict[str, object]) -> Call:
         track.who,
         event=track.name,
         properties=track.properties,
-        # The library writes into it.
-        context=dict(context),
+        context=context,
         at_ms=track.at_ms,
         message_id=track.message_id,
     )

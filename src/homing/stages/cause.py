@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from homing.core.events import Happened
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from homing.core.plans import Plans
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """The event, its person after it, the plans in force, the moment."""
 
     event: Happened

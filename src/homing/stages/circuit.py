@@ -43,6 +43,7 @@ class Circuit:
     lacking: str | None = None
     breaker: Breaker = field(default_factory=Breaker)
     _told: str | None = ""
+    _passed: int = 0  # calls that succeeded, and the breaker has not heard of yet
 
     def allowance(self, *, in_flight: int, most: int) -> int:
         """How many calls may start now, as far as the breaker knows."""
@@ -83,16 +84,21 @@ class Circuit:
     def heed(self, outcome: Outcome) -> None:
         """Take what a call came to."""
         signal = breakers.signal_of(outcome)
-        if signal is not None:
+        if signal is Signal.SUCCEEDED and breakers.is_steady(self.breaker):
+            self._passed += 1  # told together, at the next turn
+        elif signal is not None:
             self._turn(signal)
 
     def reset(self) -> None:
         """Somebody ended a pause, or gave another key or address: try at once."""
-        self.breaker = Breaker()
+        self.breaker, self._passed = Breaker(), 0
 
     def _turn(self, signal: Signal) -> None:
         before = self.breaker.state
         now_ms = int(self.clock.monotonic_s() * 1000)
+        if self._passed:
+            self.breaker = breakers.passed(self.breaker, self._passed, now_ms=now_ms)
+            self._passed = 0
         self.breaker = breakers.after(self.breaker, signal, now_ms=now_ms)
         if before is not self.breaker.state:
             log.info(BREAKER_TURNED, destination=self.dest.value, state=self.breaker.state.value)

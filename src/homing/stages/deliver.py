@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, assert_never
 
 from homing.core import gate, ledger, mail
 from homing.core.backoff import next_delay_s
-from homing.core.digests import message_trace
 from homing.core.effects import ClaimedSend, Dest, SendRow
 from homing.core.errors import HomingError
 from homing.core.ledger import SendSignal, SendState
@@ -174,7 +173,7 @@ class Deliverer:
             if claimed:
                 crash.reached(crash.AFTER_INTENT)
             for one in claimed:
-                task = asyncio.create_task(self._fly(one, post), name=f"send {one.row.key}")
+                task = asyncio.create_task(self._fly(one, post))
                 self.flying.add(task)
                 task.add_done_callback(self._flown)
             return len(claimed)
@@ -202,12 +201,12 @@ class Deliverer:
         rows += tx.sends.claimable(now=until, limit=limit - len(rows)) if limit > len(rows) else []
         claimed: list[ClaimedSend] = []
         for row in rows:
-            one = self._intended(tx, row, now=now, pauses={} if row.id in probes else pauses)
+            one = self._admitted(tx, row, now=now, pauses={} if row.id in probes else pauses)
             if one is not None:
                 claimed.append(one)
         if claimed:
             crash.reached(crash.BEFORE_INTENT)
-        self.rate.take(len(claimed))
+            self._intend(tx, claimed, now=now)
         self.next_due_ms = tx.sends.next_due()
         return claimed
 
@@ -225,7 +224,14 @@ class Deliverer:
                 probing.due_at = now + probing.delay_ms
         return rows
 
-    def _intended(
+    def _intend(self, tx: Tx, claimed: list[ClaimedSend], *, now: int) -> None:
+        for one in claimed:
+            moves.move(tx, one.row, SendState.IN_FLIGHT)
+            one.row.attempt += 1
+        tx.sends.intend(*(one.row.id for one in claimed), now=now)
+        self.rate.take(len(claimed))
+
+    def _admitted(
         self, tx: Tx, row: SendRow, *, now: int, pauses: Mapping[str, Pause]
     ) -> ClaimedSend | None:
         email = self.post.plans.emails.get(row.email)
@@ -244,9 +250,6 @@ class Deliverer:
             row.reason = f"paused: email {row.email}"
             tx.sends.save(row)
             return None
-        tx.sends.intend(row.id, now=now)
-        moves.move(tx, row, SendState.IN_FLIGHT)
-        row.attempt += 1
         return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
 
     async def _fly(self, claimed: ClaimedSend, post: Post) -> None:
@@ -303,10 +306,12 @@ class Deliverer:
     def _settle(self, tx: Tx, landed: list[_Back]) -> None:
         now = self.clock.now_ms()
         paused = bool(tx.books.pauses())
+        accepted = self._accept(tx, landed, now=now)
         for back in landed:
             if paused and isinstance(back.outcome, Delivered | Rejected):
                 self._end_pauses(tx, back, now=now)
-            self._settle_one(tx, back.claimed.row, back.outcome, now=now)
+            if back.claimed.row.id not in accepted:
+                self._settle_one(tx, back.claimed.row, back.outcome, now=now)
 
     def _end_pauses(self, tx: Tx, back: _Back, *, now: int) -> None:
         """It got through: whatever was wrong with the key, the account or the sender is mended."""
@@ -317,8 +322,6 @@ class Deliverer:
             act.put_back(tx, email, now_ms=now)
 
     def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
-        if isinstance(outcome, Delivered) and self._accept(tx, flown, outcome, now=now):
-            return
         row = tx.sends.get(flown.id)
         if row is not None:  # else it was erased meanwhile
             self._move_on(tx, row, outcome, now=now)
@@ -339,18 +342,23 @@ class Deliverer:
             case _:
                 assert_never(outcome)
 
-    def _accept(self, tx: Tx, flown: SendRow, outcome: Delivered, *, now: int) -> bool:
-        """The usual case, in as few statements as it takes; False if the row was moved."""
-        taken = tx.sends.accept(
-            flown, now=now, message_id=outcome.message_id,
-            silent_due=now + self._silent_ms() if not self.capture else None,
-        )  # fmt: skip
-        if taken:
-            moves.move(tx, flown, SendState.ACCEPTED, was=SendState.IN_FLIGHT)
-            if outcome.message_id:
-                tx.sends.add_trace(message_trace(outcome.message_id), flown.id)
-            log.debug(SEND_ACCEPTED, send=flown.key, rule=flown.rule)
-        return taken
+    def _accept(self, tx: Tx, landed: list[_Back], *, now: int) -> set[int]:
+        """The usual case, in as few statements as it takes; which sends that was."""
+        message_ids = {
+            back.claimed.row.id: back.outcome.message_id
+            for back in landed
+            if isinstance(back.outcome, Delivered)
+        }
+        if not message_ids:
+            return set()
+        silent_due = None if self.capture else now + self._silent_ms()
+        accepted = tx.sends.accept(message_ids, now=now, silent_due=silent_due)
+        tx.books.count(f"sends:{SendState.IN_FLIGHT}", -len(accepted))
+        tx.books.count(f"sends:{SendState.ACCEPTED}", len(accepted))
+        for back in landed:
+            if back.claimed.row.id in accepted:
+                log.debug(SEND_ACCEPTED, send=back.claimed.row.key, rule=back.claimed.row.rule)
+        return accepted
 
     def _silent_ms(self) -> int:
         return int(self.post.plans.silent_after_s * 1000)

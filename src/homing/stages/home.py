@@ -11,22 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from homing.core import bots, ledger, suppression, writeback
 from homing.core.digests import address_trace, message_trace, smtp_trace
-from homing.core.effects import Dest, NewEffect, SendFlag, send_number
+from homing.core.effects import Dest, NewEffect, SendFlag, SendRow, send_number
 from homing.core.ledger import SendSignal, SendState
+from homing.core.people import Person
 from homing.core.plans import Plans, Writeback
 from homing.core.segment_calls import CallRefused
-from homing.core.sendgrid import KNOWN_TYPES, UnusableEvent, parse_event
+from homing.core.sendgrid import KNOWN_TYPES, EmailEvent, UnusableEvent, parse_event
 from homing.core.wire import json_bytes
 from homing.log import SEND_RESOLVED, log
 from homing.stages import moves
 from homing.stages.opt import settle
 
 if TYPE_CHECKING:
-    from homing.core.effects import SendRow
-    from homing.core.people import Person
-    from homing.core.sendgrid import EmailEvent
     from homing.ports import EventRow, Tx
 
 # an event that carries no id of ours is given to a send to its address no older than this
@@ -37,8 +37,7 @@ MAX_REMEMBERED = 4_096
 MAX_TRACED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Correlated:
+class Correlated(msgspec.Struct, frozen=True):
     """The send an event belongs to; found by "send", "smtp-id", "message-id" or "address"."""
 
     send: SendRow | None
@@ -114,39 +113,68 @@ def _of_address(rows: list[SendRow], event: EmailEvent) -> SendRow | None:
 
 @dataclass(slots=True)
 class Surroundings:
-    """What lately came in, to tell scanners from people; bounded, and lost with the process."""
+    """
+    What lately came in, to tell scanners from people; bounded, and lost with the process.
+
+    With it what the plans say about every event, so that no event has it worked out again.
+    """
 
     _clicks: OrderedDict[int, deque[bots.Click]] = field(default_factory=OrderedDict)
     _by_ip: OrderedDict[str, deque[tuple[int, str]]] = field(default_factory=OrderedDict)
+    _terms: _Terms | None = None
 
     def around(self, event: EmailEvent, send: SendRow | None) -> bots.Surroundings:
         """What is known around an event, this one then among it."""
-        clicks = deque[bots.Click](maxlen=16)
-        if send is not None:
-            clicks = self._clicks.setdefault(send.id, clicks)
+        clicks = () if send is None else tuple(self._clicks.get(send.id, ()))
         known = bots.Surroundings(
             delivered_at_ms=None if send is None else send.delivered_at,
-            clicks=tuple(clicks),
+            clicks=clicks,
             recipients_of_ip=self._recipients(event),
         )
-        if event.type == "click":
-            clicks.append(bots.Click(event.at_ms, event.url))
+        if event.type == "click" and send is not None:
+            of_send = self._clicks.setdefault(send.id, deque(maxlen=16))
+            of_send.append(bots.Click(event.at_ms, event.url))
         for remembered in (self._clicks, self._by_ip):
             while len(remembered) > MAX_REMEMBERED:
                 remembered.popitem(last=False)
         return known
 
+    def terms(self, plans: Plans) -> _Terms:
+        """What the plans in force say."""
+        if self._terms is None or self._terms.plans is not plans:
+            self._terms = _Terms.of(plans)
+        return self._terms
+
     def _recipients(self, event: EmailEvent) -> int:
+        """How many near recipients its IP had; not counted on once they are too many."""
         if not event.ip:
             return 0
         seen = self._by_ip.setdefault(event.ip, deque(maxlen=32))
         seen.append((event.at_ms, event.email))
-        near = {who for at, who in seen if abs(at - event.at_ms) <= bots.SHARED_IP_MS}
+        near: set[str] = set()
+        for at, who in reversed(seen):
+            if abs(at - event.at_ms) <= bots.SHARED_IP_MS:
+                near.add(who)
+                if len(near) == bots.SHARED_IP_RECIPIENTS:
+                    break
         return len(near)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class _Terms(msgspec.Struct, frozen=True):
+    """What plans say about every event of SendGrid's."""
+
+    plans: Plans
+    groups: Mapping[int, str]
+    writeback: Writeback
+
+    @classmethod
+    def of(cls, plans: Plans) -> _Terms:
+        groups = {number: name for name, number in plans.groups.items()}
+        # every event is written in it: routes and journeys see those that stay here, too
+        return cls(plans, groups, replace(plans.writeback, events=KNOWN_TYPES))
+
+
+class Heard(msgspec.Struct, frozen=True):
     """One event of SendGrid's with what is known of it."""
 
     event: EmailEvent
@@ -165,20 +193,21 @@ def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] 
         The event in the shape of the track call it is (or would be) written as, for routes and
         journeys; None when it belongs to nobody.
     """
+    terms = surroundings.terms(heard.plans)
     suspected = _suspected(heard.event, heard.correlated.send, surroundings)
     _advance(tx, heard)
-    calls = _calls_or_why_not(tx, heard, suspected_bot=suspected)
-    take_suppressions(tx, heard.event, heard.plans)
+    calls = _calls_or_why_not(tx, heard, terms, suspected_bot=suspected)
+    _settle_all(tx, heard.event, terms)
     _write_home(tx, heard, calls)
     return track_in(calls)
 
 
 def _calls_or_why_not(
-    tx: Tx, heard: Heard, *, suspected_bot: bool
+    tx: Tx, heard: Heard, terms: _Terms, *, suspected_bot: bool
 ) -> tuple[Mapping[str, Any], ...]:
     """Its calls; what Segment would not take is said, and costs ledger and suppressions nothing."""
     try:
-        return calls_of(tx, heard, suspected_bot=suspected_bot)
+        return _calls(tx, heard, terms, suspected_bot=suspected_bot)
     except CallRefused as error:
         tx.books.count("actions:failed")
         tx.books.alert(
@@ -194,14 +223,21 @@ def calls_of(tx: Tx, heard: Heard, *, suspected_bot: bool) -> tuple[Mapping[str,
     Raises:
         CallRefused: Segment would not take one of them.
     """
-    event, plans = heard.event, heard.plans
-    records = tx.suppressions.of(event.email) if event.email else {}
+    return _calls(tx, heard, _Terms.of(heard.plans), suspected_bot=suspected_bot)
+
+
+def _calls(
+    tx: Tx, heard: Heard, terms: _Terms, *, suspected_bot: bool
+) -> tuple[Mapping[str, Any], ...]:
+    event = heard.event
+    # only an event that changes the records says what they come to
+    changes = suppression.changes_of(event, terms.groups)
     return writeback.calls_of(
         event,
         send=_facts(tx, heard),
-        person=_person(heard.person, records),
-        plan=_saying_all(plans.writeback),
-        groups=_group_names(plans),
+        person=_person(heard.person, tx.suppressions.of(event.email) if changes else {}),
+        plan=terms.writeback,
+        groups=terms.groups,
         suspected_bot=suspected_bot,
     )
 
@@ -220,18 +256,18 @@ def as_rules_see(
 
 def track_in(calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The track call among an event's calls: what routes and journeys see of it."""
-    return next((dict(call) for call in calls if call["type"] == "track"), None)
+    return next((call for call in calls if call["type"] == "track"), None)
 
 
 def take_suppressions(tx: Tx, event: EmailEvent, plans: Plans) -> None:
     """Write what an event says about who may be mailed."""
-    for change in suppression.changes_of(event, _group_names(plans)):
+    _settle_all(tx, event, _Terms.of(plans))
+
+
+def _settle_all(tx: Tx, event: EmailEvent, terms: _Terms) -> None:
+    for change in suppression.changes_of(event, terms.groups):
         if settle(tx, event.email, change):
             tx.books.count(f"suppressions:{'added' if change.suppressed else 'lifted'}")
-
-
-def _group_names(plans: Plans) -> dict[int, str]:
-    return {number: name for name, number in plans.groups.items()}
 
 
 def _suspected(event: EmailEvent, send: SendRow | None, surroundings: Surroundings) -> bool:
@@ -262,22 +298,25 @@ def _hear_of(tx: Tx, row: SendRow, event: EmailEvent) -> None:
     row.mail = ledger.join(was, ledger.state_of(event))
     row.last_event_at = max(row.last_event_at or 0, event.at_ms)
     row.silent_due = None
-    if row.flags & SendFlag.SILENT:
-        row.flags &= ~SendFlag.SILENT
+    if row.flags & _SILENT:
+        row.flags &= ~_SILENT
         tx.books.count("sends_silent", -1)
     if event.type == "delivered":
         row.delivered_at = min(row.delivered_at or event.at_ms, event.at_ms)
-    row.flags |= _FLAGS.get(event.type if not event.machine_open else "", SendFlag(0))
+    if not event.machine_open:
+        row.flags |= _FLAGS.get(event.type, 0)
 
 
-_FLAGS = {"open": SendFlag.OPENED, "click": SendFlag.CLICKED | SendFlag.OPENED}
+# plain integers: each operation on a flag's own type costs a look-up
+_SILENT = int(SendFlag.SILENT)
+_FLAGS = {"open": int(SendFlag.OPENED), "click": int(SendFlag.CLICKED | SendFlag.OPENED)}
 
 
 def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
     """An event that carries our id proves that the send was taken."""
-    state = SendState(row.state)
-    if state is SendState.ACCEPTED:
+    if row.state == SendState.ACCEPTED:
         return
+    state = SendState(row.state)
     after = ledger.after(state, SendSignal.PROVE)
     if state in (SendState.UNKNOWN, SendState.PARKED, SendState.DROPPED):
         tx.books.count("unknown:proved")
@@ -315,11 +354,6 @@ def _person(person: Person | None, records: suppression.Records) -> writeback.Re
     if person is None:
         return writeback.Recipient(records=records)
     return writeback.Recipient(person.user_id, person.anonymous_id, records)
-
-
-def _saying_all(plan: Writeback) -> Writeback:
-    """The plan with every event written: routes and journeys see those that stay here, too."""
-    return replace(plan, events=KNOWN_TYPES)
 
 
 def _write_home(tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...]) -> None:

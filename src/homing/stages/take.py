@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from homing.core import events, people
 from homing.core.decide import Rules, decide
 from homing.core.digests import digest8
@@ -34,8 +36,7 @@ OF_THE_ERASED = "erased: the person it was sent to has been deleted"
 NOBODY = "no userId, anonymousId or address"
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """One element of one request on its way through."""
 
     request: Request
@@ -225,8 +226,7 @@ class Taker:
 _COUNT_OF = {state: f"events:{state}" for state in EventState}
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(msgspec.Struct, gc=False):
     """An event's row while it is found out; ``engagement`` is what SendGrid's event says."""
 
     taken: Taken
@@ -284,8 +284,7 @@ def message_key(message_id: str) -> int:
     return digest8(b"s:" + message_id.encode("utf-8", "replace"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Id:
+class _Id(msgspec.Struct, frozen=True, gc=False):
     """A name an event goes by; ``says_all`` if two events of that name are the same event."""
 
     key: int

@@ -100,7 +100,7 @@ class Files:
                 tx.effects.dead(number, "400")
             for row in tx.sends.claimable(now=NOON, limit=9):
                 tx.sends.intend(row.id, now=NOON)
-                tx.sends.accept(row, now=NOON, message_id=f"m{row.id}", silent_due=None)
+                tx.sends.accept({row.id: f"m{row.id}"}, now=NOON, silent_due=None)
 
         await self.state.write(job)
 

@@ -123,7 +123,7 @@ class Service:
 
         def accept(tx: Tx) -> None:
             for row in tx.sends.in_flight():
-                tx.sends.accept(row, now=NOON, message_id=f"m{row.id}", silent_due=None)
+                tx.sends.accept({row.id: f"m{row.id}"}, now=NOON, silent_due=None)
 
         await self.state.write(accept)
         done = len(self.disk.operations)

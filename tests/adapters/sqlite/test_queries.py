@@ -17,6 +17,7 @@ NAMESPACES = ("books", "effects", "events", "log", "people", "sends", "suppressi
 # one row, or few by nature
 SMALL = {
     "cursor",
+    "json_each",  # what the caller gave
     "pause",
     "alert",
     "counter",

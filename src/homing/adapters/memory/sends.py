@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from homing.adapters.memory.table import Journal, Table
@@ -70,21 +70,28 @@ class MemorySends:
         data = self._data.get(number)
         return b"{}" if data is None else data
 
-    def intend(self, number: int, *, now: int) -> None:
+    def intend(self, *numbers: int, now: int) -> None:
         """Mark as in flight, one more attempt."""
-        row = self._rows.get(number)
-        if row is not None:
+        for row in self._known(numbers):
             attempt = row.attempt + 1
             state = SendState.IN_FLIGHT.value
             self._put(replace(row, state=state, attempt=attempt, in_flight_at=now))
 
     def accept(
-        self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
-    ) -> bool:
-        """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
-        kept = self._rows.get(row.id)
-        if kept is None or kept.state != SendState.IN_FLIGHT:
-            return False
+        self, message_ids: Mapping[int, str | None], *, now: int, silent_due: int | None
+    ) -> set[int]:
+        """SendGrid took sends in flight: their lanes go on. Which of them were in flight."""
+        known = self._known(tuple(message_ids))
+        in_flight = [row for row in known if row.state == SendState.IN_FLIGHT]
+        for row in in_flight:
+            self._accept(row, message_ids[row.id], now=now, silent_due=silent_due)
+        return {row.id for row in in_flight}
+
+    def _accept(
+        self, kept: SendRow, message_id: str | None, *, now: int, silent_due: int | None
+    ) -> None:
+        if message_id:
+            self.add_trace(message_trace(message_id), kept.id)
         self._put(
             replace(
                 kept,
@@ -98,7 +105,6 @@ class MemorySends:
             )
         )
         self._leave(kept)
-        return True
 
     def save(self, row: SendRow) -> None:
         """Write the columns of a row that may change; a lane left is handed on."""

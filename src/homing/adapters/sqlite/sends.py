@@ -10,9 +10,12 @@ from homing.adapters.sqlite.sql import executing, load
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.ledger import CLAIMABLE, SendState
+from homing.core.wire import json_bytes
 from homing.ports import Attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import apsw
 
 SQL = load("sends")
@@ -72,23 +75,31 @@ class SqliteSends:
         data: bytes | None = self._execute(SQL.data, (number,)).get
         return b"{}" if data is None else data
 
-    def intend(self, number: int, *, now: int) -> None:
+    def intend(self, *numbers: int, now: int) -> None:
         """Mark as in flight, one more attempt."""
-        self._execute(SQL.intend, (now, number))
+        self._db.executemany(SQL.intend, [(now, number) for number in numbers])
 
     def accept(
-        self, row: SendRow, *, now: int, message_id: str | None, silent_due: int | None
-    ) -> bool:
-        """SendGrid took a send in flight: the lane goes on. False if it is not in flight."""
-        # the lane is asked, not taken from the row: a merge may have moved it in flight
-        place = self._execute(SQL.place, (row.id,)).get
-        self._execute(SQL.accept, (now, message_id, silent_due, row.id))
-        if not self._changes():
-            return False
-        lane, head, others = place
-        if head and others:
-            self._execute(SQL.promote, (lane,))
-        return True
+        self, message_ids: Mapping[int, str | None], *, now: int, silent_due: int | None
+    ) -> set[int]:
+        """SendGrid took sends in flight: their lanes go on. Which of them were in flight."""
+        # the lane is asked, not taken from a row: a merge may have moved it in flight
+        numbers = json_bytes([*message_ids]).decode()
+        places = self._execute(SQL.places_in_flight, (numbers,)).fetchall()
+        self._db.executemany(
+            SQL.accept, [(now, message_ids[row[0]], silent_due, row[0]) for row in places]
+        )
+        self._db.executemany(
+            SQL.add_trace,
+            [
+                (number >> self._bits, message_trace(message_id), number)
+                for number, *_ in places
+                if (message_id := message_ids[number])
+            ],
+        )
+        self._db.executemany(SQL.promote, [(lane,) for _, lane, head, others in places
+                                           if head and others])  # fmt: skip
+        return {number for number, *_ in places}
 
     def save(self, row: SendRow) -> None:
         """Write the columns of a row that may change; a lane left is handed on."""

@@ -30,10 +30,15 @@ SELECT lane, head, EXISTS (SELECT 1 FROM send AS other WHERE other.lane = send.l
                            AND other.id <> send.id)
 FROM send WHERE id = ?;
 
+-- name: places_in_flight
+SELECT id, lane, head, EXISTS (SELECT 1 FROM send AS other WHERE other.lane = send.lane
+                               AND other.id <> send.id)
+FROM send WHERE id IN (SELECT value FROM json_each(?)) AND state = 'in_flight';
+
 -- name: accept
 UPDATE send SET state = 'accepted', reason = NULL, accepted_at = ?, message_id = ?, lane = NULL,
     head = 0, unknown_due = NULL, silent_due = ?
-WHERE id = ? AND state = 'in_flight';
+WHERE id = ?;
 
 -- name: save
 UPDATE send SET state = ?, reason = ?, due_at = ?, expires_at = ?, attempt = ?, lane = ?, head = ?,
