@@ -366,6 +366,18 @@ class TestRefusals:
         assert [message] == [w.message for w in result.warnings]
         assert [message] == [p.message for p in result.refusals({})]
 
+    def test_a_key_that_is_none_is_named_before_anything_starts(self, loaded):
+        """
+        Nothing could be verified by it; what stands there is not shown.
+        """
+        (problem,) = loaded("sendgrid.webhook.default.public_keys = ['${PUBLIC}']").refusals(
+            {"PUBLIC": "MFkw-not-a-key"}
+        )
+
+        assert "sendgrid.webhook.default.public_keys[0]" == problem.key
+        assert "P-256 public key" in problem.message
+        assert "MFkw" not in problem.message
+
     def test_admin_beyond_loopback_needs_its_secret_to_be_there(self, loaded):
         """
         A reference alone protects nothing.

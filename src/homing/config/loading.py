@@ -10,7 +10,7 @@ from homing.config import checks, documents, journey_checks, lint
 from homing.config.compiling import Parts, compile_plans
 from homing.config.documents import Document
 from homing.config.leaves import all_of
-from homing.config.problems import ConfigError, Finding, Problem
+from homing.config.problems import ConfigError, Finding, Loc, Problem, expected
 from homing.config.secrets import SecretRef, missing_of, values_of
 from homing.config.settings import Settings
 from homing.config.shape import fit
@@ -119,7 +119,21 @@ def _missing(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding
     for loc, ref in all_of(SecretRef, settings):
         captured = settings.sendgrid.mode == "capture" and loc == ("sendgrid", "api_key")
         if not captured and loc[:2] not in _NOT_NEEDED:
-            yield from (Finding(loc, str(error)) for error in missing_of([ref], environ))
+            missing = missing_of([ref], environ)
+            yield from (Finding(loc, str(error)) for error in missing)
+            if not missing and loc[:2] == ("sendgrid", "webhook"):
+                yield from _unusable_key(loc, ref.resolve(environ))
+
+
+def _unusable_key(loc: Loc, text: str) -> Iterator[Finding]:
+    # takes long to import, and only who has such a key needs it
+    from homing.core.verify import SendGridVerifier, UnusableKey  # noqa: PLC0415
+
+    try:
+        SendGridVerifier([text])
+    except UnusableKey:
+        key = "a P-256 public key in base64, as SendGrid shows it"
+        yield Finding(loc, expected(key, "something else", why="the signatures cannot be checked"))
 
 
 def _problems(document: Document, findings: Iterable[Finding]) -> tuple[Problem, ...]:
