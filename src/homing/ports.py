@@ -47,8 +47,7 @@ class Clock(Protocol):
         """A random number in [0, 1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One webhook's raw bytes in the log; ``source`` is "segment/web", "sendgrid/default", …"""
 
     seq: int
@@ -75,12 +74,17 @@ class Doors(Protocol):
     def names(self) -> Mapping[str, Collection[str]]:
         """The doors of each kind, "segment" and "sendgrid"."""
 
-    async def take(self, kind: str, name: str, body: bytes, *, headers: Headers) -> Reply:
+    def take(
+        self, kind: str, name: str, body: bytes, *, headers: Headers
+    ) -> Reply | Awaitable[int]:
         """
         Take in a post to a door that exists.
 
+        Returns:
+            Why it is refused; else what to wait for before it is answered 200.
+
         Raises:
-            Unavailable: Nothing was kept.
+            Unavailable: Nothing was kept; at once, or when awaited.
         """
 
     def count(self, kind: str, reply: Reply) -> None:

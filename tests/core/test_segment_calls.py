@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from segment.analytics import Client
 from segment.analytics.version import VERSION
 
 from homing.core.segment_calls import (
@@ -17,13 +20,17 @@ from homing.core.segment_calls import (
     Cause,
     Who,
     anonymous_id_of,
+    context_of,
     identify_call,
     is_echo,
     iso,
     track_call,
 )
+from homing.core.wire import json_bytes
 
 AT_MS = 1_700_000_000_123
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LIBRARY = Client("unused", send=False)
 CAUSE = Cause("evt-1", "welcome", 0)
 ADA = Who("u1", "a1", "ada@example.com")
 JSON = st.recursive(
@@ -147,6 +154,81 @@ class TestTrackCall:
         """Rather than a message that cannot be built."""
         with pytest.raises(CallRefused):
             track_call(CAUSE, ADA, event="A", properties={}, at_ms=at_ms)
+
+
+# plain text and what the library escapes most: DEL and beyond ASCII
+LIKELY = st.text(st.sampled_from("aé\u007f\u20ac\U0001f600 "), max_size=2_500)
+PEOPLE = st.sampled_from([ADA, Who(None, "a1", "x@y.io"), Who(email="x@y.io")])
+
+
+class TestTheLibrarysForm:
+    """Second opinion: segment-analytics-python itself, with its sending off."""
+
+    @given(
+        PEOPLE, st.integers(-(10**12), 10**14),
+        st.dictionaries(st.text(max_size=5), JSON | LIKELY, max_size=4),
+    )  # fmt: skip
+    def test_a_track_is_what_the_library_makes(
+        self, who: Who, at_ms: int, properties: dict[str, object]
+    ) -> None:
+        """Whatever it holds, to the last key; and it is refused when the library refuses."""
+        plain = orjson.loads(json_bytes(properties))
+        user, anonymous = (who.user_id, None) if who.user_id else (None, who.anonymous_id)
+        if not (user or anonymous):
+            anonymous = anonymous_id_of(who.email)
+        fields = {
+            "user_id": user, "anonymous_id": anonymous, "event": "A", "properties": plain,
+            "context": context_of(who), "timestamp": EPOCH + timedelta(milliseconds=at_ms),
+        }  # fmt: skip
+        try:
+            call = track_call(CAUSE, who, event="A", properties=properties, at_ms=at_ms)
+        except CallTooLarge:
+            with pytest.raises(RuntimeError, match="limit"):
+                LIBRARY.track(**fields, message_id="m")
+            return
+
+        assert LIBRARY.track(**fields, message_id=call["messageId"]) == (True, call)
+
+    @given(PEOPLE, st.dictionaries(st.text(max_size=5), JSON | LIKELY, max_size=4))
+    def test_an_identify_is_what_the_library_makes(
+        self, who: Who, traits: dict[str, object]
+    ) -> None:
+        """The same form, with traits."""
+        plain = orjson.loads(json_bytes(traits))
+        known = {"user_id": who.user_id} if who.user_id else {
+            "anonymous_id": who.anonymous_id or anonymous_id_of(who.email)
+        }  # fmt: skip
+        call = identify_call(CAUSE, who, traits=traits, at_ms=AT_MS)
+
+        made = LIBRARY.identify(
+            **known, traits=plain, context=context_of(who), message_id=call["messageId"],
+            timestamp=EPOCH + timedelta(milliseconds=AT_MS),
+        )  # fmt: skip
+        assert (True, call) == made
+
+    @pytest.mark.parametrize("char", ["a", "\u007f", "é", "\U0001f600", '"'])
+    def test_the_limit_is_the_librarys_to_the_byte(self, char: str) -> None:
+        """Escaped and with spaces, as the library measures: 32,768 bytes go, one more does not."""
+
+        def size(n: int) -> int:
+            call = {**track_call(CAUSE, ADA, event="A", properties={}, at_ms=AT_MS)}
+            return len(json.dumps({**call, "properties": {"x": char * n}}))
+
+        most = max(n for n in range(33_000) if size(0) + n * (size(1) - size(0)) <= 32_768)
+
+        assert track_call(CAUSE, ADA, event="A", properties={"x": char * most}, at_ms=AT_MS)
+        with pytest.raises(CallTooLarge):
+            track_call(CAUSE, ADA, event="A", properties={"x": char * (most + 1)}, at_ms=AT_MS)
+
+    def test_a_call_shares_nothing_with_another(self) -> None:
+        """What one reader changes is not another's."""
+        context = context_of(ADA)
+        first = track_call(CAUSE, ADA, event="A", properties={}, at_ms=AT_MS)
+        first["context"]["traits"] = "mine"  # type: ignore[index]
+        first["integrations"]["All"] = False  # type: ignore[index]
+
+        again = track_call(CAUSE, ADA, event="A", properties={}, at_ms=AT_MS)
+        assert (context["traits"], {}) == (again["context"]["traits"], again["integrations"])  # type: ignore[index]
 
 
 class TestIdentifyCall:

@@ -402,7 +402,7 @@ class _Doors:
         self.names = {"segment": ("default",), "sendgrid": ()}
         self.replies: list[Reply] = []
 
-    async def take(self, kind: str, name: str, body: bytes, *, headers: Headers) -> Reply:
+    def take(self, kind: str, name: str, body: bytes, *, headers: Headers) -> Reply:
         return Reply(200, "accepted")
 
     def count(self, kind: str, reply: Reply) -> None:

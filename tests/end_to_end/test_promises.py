@@ -14,7 +14,7 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -31,7 +31,7 @@ from homing.core.effects import Dest, SendFlag, SendRow
 from homing.core.events import iso_time, time_ms
 from homing.core.outcomes import Answer
 from homing.core.splitting import blanked
-from homing.ports import Store, Tx
+from homing.ports import Request, Store, Tx
 from homing.processes.books import books_of
 
 T = TypeVar("T")
@@ -295,7 +295,8 @@ class Promises(RuleBasedStateMachine):
         for request, item in self.tx(lambda tx: tx.events.erasures(limit=100_000)):
             kept = self.log.request(request)
             assert kept is not None
-            self.log.requests[request - 1] = replace(kept, body=blanked(kept.body, [item]))
+            body = blanked(kept.body, [item])
+            self.log.requests[request - 1] = Request(kept.seq, kept.received_ms, kept.source, body)
 
     def _arrive(self, event: dict[str, Any]) -> None:
         number = next(self.numbers)

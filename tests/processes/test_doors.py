@@ -41,7 +41,7 @@ def opened(folder: Path, text: str, **environ: str) -> Reception:
 
 
 class TestReceptionOf:
-    async def test_the_default_doors_are_always_there(self, tmp_path):
+    def test_the_default_doors_are_always_there(self, tmp_path):
         """
         And answer 503 until something is configured for them.
         """
@@ -51,7 +51,7 @@ class TestReceptionOf:
             kind: set(names) for kind, names in doors.names.items()
         }
         for kind in doors.names:
-            assert 503 == (await doors.take(kind, "default", b"{}", headers={})).status
+            assert 503 == doors.take(kind, "default", b"{}", headers={}).status
 
     def test_sources_have_their_secrets_token_and_rule(self, tmp_path):
         """

@@ -10,7 +10,7 @@ from tests.stages.conftest import World
 from tests.support.stages import FixedClock, track
 
 from homing.core.errors import Unavailable
-from homing.stages.evaluate import Evaluator, Position
+from homing.stages.evaluate import SLICE_S, Evaluator, Position
 
 
 @dataclass(slots=True)
@@ -18,8 +18,8 @@ class SlowClock(FixedClock):
     """Each look at it takes a while: every event is a slice of its own."""
 
     def monotonic_s(self) -> float:
-        """Some milliseconds later than before."""
-        self.up_s += 0.006
+        """A slice later than before."""
+        self.up_s += 1.1 * SLICE_S
         return self.up_s
 
 

@@ -88,6 +88,19 @@ class TestCorrelate:
         assert (1, "address") == await heard_of(sent, engagement("spamreport"))
         assert (await sent.send()).mail is None
 
+    async def test_evaluated_again_it_stays_the_one_it_was_given_to(self, sent):
+        """
+        Also if something was sent to the same address just after it.
+        """
+        await sent.hear(engagement("spamreport"))
+        (event,) = [row for row in await sent.events() if row.source == "sendgrid/default"]
+        await sent.take(track("Ordered", "u2", context={"traits": {"email": "u1@x.io"}}))
+        await sent.tx(lambda tx: tx.sends.intend(2, now=event.at + 1_000))
+
+        await sent.evaluate.replay([event.id])
+
+        assert [1] == [row.send for row in await sent.events() if row.id == event.id]
+
     @pytest.mark.parametrize(
         "event",
         [
@@ -280,6 +293,37 @@ class TestWrittenHome:
 
         assert [] == await calls(world)
         assert ["bounced"] == [row.rule for row in await world.sends()]
+
+    async def test_what_is_not_written_and_nobody_asks_about_has_its_name_all_the_same(self, sent):
+        """
+        A person reads it in the list of events.
+        """
+        await sent.hear(engagement("processed", homing_send=(await sent.send()).key))
+
+        row = (await sent.events())[-1]
+        assert ("processed", "Email Processed", 1) == (row.type, row.name, row.send)
+        assert [] == await calls(sent)
+
+    async def test_a_rule_may_ask_about_what_is_not_written(self, world_of):
+        """
+        Also a did() alone.
+        """
+        world = world_of(
+            "[route.soft]\n"
+            'when = \'event = "Email Deferred" and properties.reason = "later"\'\n'
+            "send = 'receipt'\n"
+            "[route.twice]\n"
+            'when = \'event = "Asked" and did("Email Processed", 2)\'\n'
+            "send = 'receipt'\n"
+        )
+        await world.hear(
+            engagement("deferred", response="later"),
+            engagement("processed", sg_message_id="a"),
+            engagement("processed", sg_message_id="b"),
+        )
+        await world.take(track("Asked", None, properties={"email": "u1@x.io"}))
+
+        assert ["soft", "twice"] == [row.rule for row in await world.sends()]
 
     async def test_redelivered_it_is_the_same_call(self, sent):
         """

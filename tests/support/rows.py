@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -88,12 +87,14 @@ def event(number: int, **columns: Any) -> EventRow:  # noqa: ANN401  a column's 
 
 def send(number: int, **columns: Any) -> NewSend:  # noqa: ANN401  a column's own type
     """A send, caused by the event of its number."""
-    return replace(_SEND, **{"id": number, "origin": number, "event": number, **columns})
+    return msgspec.structs.replace(
+        _SEND, **{"id": number, "origin": number, "event": number, **columns}
+    )
 
 
 def effect(**columns: Any) -> NewEffect:  # noqa: ANN401  a column's own type
     """A call to Segment for person 1."""
-    return replace(_EFFECT, **columns)
+    return msgspec.structs.replace(_EFFECT, **columns)
 
 
 def user(name: str) -> Identity:

@@ -9,27 +9,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from email.utils import formatdate
 from hashlib import blake2b
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import HttpVersion11, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.hdrs import CONTENT_ENCODING
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from homing.core.errors import Unavailable
 from homing.ports import Doors, Reply
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from aiohttp import StreamReader
+    from aiohttp.abc import AbstractStreamWriter
+
+    from homing.ports import Headers
+
 READ_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 2_048
 MAX_AUDIENCE_BODY = 64 << 10
+KEEP_ALIVE_S = 75.0
 
 # its level keeps aiohttp from making access lines at all
 _NO_LOG = logging.getLogger("homing.no_access")
 _NO_LOG.setLevel(logging.CRITICAL + 1)
 
 RETRY_AFTER_S = 30
+ACCEPTED = Reply(200, "accepted")
 
 
 class TooLarge(Exception):
@@ -46,29 +59,37 @@ class PublicServer(web.Server):
 
     def __init__(self, public: Public) -> None:
         super().__init__(public)
-        self._read_within_s = public.read_within_s
+        self._public = public
 
     def __call__(self) -> RequestHandler:
         """Open a connection's protocol."""
         return _Connection(
             self,
-            read_within_s=self._read_within_s,
+            public=self._public,
             loop=self._loop,
             access_log=_NO_LOG,
             auto_decompress=False,
-            keepalive_timeout=75.0,
-            lingering_time=self._read_within_s / 5,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=self._public.read_within_s / 5,
         )
 
 
 class _Connection(RequestHandler):
-    """One connection: its request line and headers must be complete in time."""
+    """
+    One connection: its request line and headers must be complete in time.
 
-    __slots__ = ("_deadline", "_read_within_s")
+    A plain post that came whole, as nearly all do, is answered here: aiohttp would make a request,
+    a writer, a task and a response for it, which costs more than all that we do. Whatever has more
+    to it goes aiohttp's way, in its turn.
+    """
 
-    def __init__(self, manager: web.Server, *, read_within_s: float, **options: Any) -> None:  # noqa: ANN401  aiohttp's own
+    __slots__ = ("_ahead", "_deadline", "_door", "_public")
+
+    def __init__(self, manager: web.Server, *, public: Public, **options: Any) -> None:  # noqa: ANN401  aiohttp's own
         super().__init__(manager, **options)
-        self._read_within_s = read_within_s
+        self._public = public
+        self._door: Door | None = None  # that a post under way came to
+        self._ahead = b""  # what came before that was answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -79,22 +100,85 @@ class _Connection(RequestHandler):
         self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
+        if self._door is not None:
+            self._ahead += data
+            self._pause_reading_for_buffer()
+            return
+        # while hidden, it is not woken: aiohttp's task need not hear of what we answer
+        waiter, self._waiter = self._waiter, None
         super().data_received(data)
-        if self._messages or self._current_request is not None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+        self._waiter = waiter
+        under_way = bool(self._messages) or self._current_request is not None
+        if self._messages and waiter is not None and not waiter.done() and not self._took():
+            waiter.set_result(None)
+        if under_way:
+            self._forget_deadline()
         elif self._deadline is None:
             self._expect_headers()
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._forget_deadline()
+        self._ahead = b""
+        super().connection_lost(exc)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  aiohttp's own
+        # aiohttp asks for it after each body, and parses nothing once more
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def _took(self) -> bool:
+        """Take the one message there is, if it is a plain post that came whole."""
+        if len(self._messages) > 1 or self._paused or self._reading_paused or self._upgraded:
+            return False
+        message, payload = self._messages[0]
+        if not isinstance(message, RawRequestMessage) or self._parser is None:
+            return False
+        door = self._public.door_of(message, payload)
+        if door is None:
+            return False
+        self._messages.popleft()
+        self._parser.message_consumed()
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
+        taken = self._public.take(door, payload.read_nowait(), headers=message.headers)
+        if isinstance(taken, Reply):
+            self._tell(door, taken)
+            return True
+        self._door = door
+        self._request_in_progress = True  # a stop waits for it
+        asyncio.ensure_future(taken).add_done_callback(self._kept)
+        return True
+
+    def _kept(self, kept: asyncio.Future[int]) -> None:
+        door, self._door = self._door, None
+        assert door is not None  # noqa: S101  set before this could be called
+        self._request_in_progress = False
+        error = kept.exception()
+        if error is None:
+            self._tell(door, ACCEPTED)
+        elif isinstance(error, Unavailable):
+            self._tell(door, Reply(503, str(error)))
+        else:
+            self.force_close()
+            raise error
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            self._resume_reading_for_buffer()
+            self.data_received(ahead)
+
+    def _tell(self, door: Door, reply: Reply) -> None:
+        self._public.count(door, reply)
+        if self.transport is not None:
+            self.transport.write(head_of(reply.status, second=int(self._loop.time())))
+
+    def _expect_headers(self) -> None:
+        self._deadline = self._loop.call_later(self._public.read_within_s, self._too_slow)
+
+    def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        super().connection_lost(exc)
-
-    def _expect_headers(self) -> None:
-        self._deadline = self._loop.call_later(self._read_within_s, self._too_slow)
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -105,30 +189,71 @@ class _Connection(RequestHandler):
         self.force_close()
 
 
+class _Heads(dict[int, bytes]):
+    """Heads of answers without a body by status, as they are for a second."""
+
+    second = -1
+
+    def __missing__(self, status: int) -> bytes:
+        date = formatdate(usegmt=True)
+        retry = f"Retry-After: {RETRY_AFTER_S}\r\n" if status == 503 else ""
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+            f"Content-Length: 0\r\n{retry}Date: {date}\r\n\r\n"
+        )
+        self[status] = made = head.encode("ascii")
+        return made
+
+
+_heads = _Heads()
+
+
+def head_of(status: int, *, second: int) -> bytes:
+    """
+    All there is of an answer without a body, on a connection that stays open.
+
+    Args:
+        second: Of the loop's clock: the head, which tells the date, is made once in it.
+    """
+    if second != _heads.second:
+        _heads.clear()
+        _heads.second = second
+    return _heads[status]
+
+
 class _Accepted(web.StreamResponse):
     """
-    200 without a body on a connection that stays open: nearly every answer.
+    200 without a body on a connection that stays open.
 
-    Its head is made once a second. aiohttp would build a dictionary of headers for each answer and
-    write that out: about a fifth of what a webhook costs.
+    aiohttp would build a dictionary of headers for each answer and write that out.
     """
 
     _keep_alive = True
-    _head = (-1, b"")  # of which second of the loop's clock
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write the head, which is all there is."""
         second = int(asyncio.get_running_loop().time())
-        if second != _Accepted._head[0]:
-            date = formatdate(usegmt=True).encode("ascii")
-            head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: %b\r\n\r\n" % date
-            _Accepted._head = (second, head)
-        await request.writer.write(_Accepted._head[1])
+        await request.writer.write(head_of(200, second=second))
         self._eof_sent = True
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """
+    What a path leads to.
+
+    Args:
+        label: For counts.
+    """
+
+    kind: str
+    name: str
+    label: str
+    methods: tuple[str, ...]
 
 
 class Public:
@@ -154,7 +279,7 @@ class Public:
         self._max_body = max_body
         self._doors = doors
         self._served = {
-            path: (kind, name)
+            path: Door(kind, name, f"{kind}/{name}", _METHODS[kind])
             for kind, names in doors.names.items()
             for name in names
             for path in (
@@ -163,27 +288,53 @@ class Public:
         }
         self._audiences = {f"/segment/{name}/audience" for name in doors.names["segment"]}
 
+    def door_of(self, message: RawRequestMessage, payload: StreamReader) -> Door | None:
+        """The door of a plain post that came whole; None: there is more to be asked about it."""
+        door = self._served.get(message.path)
+        if door is None or message.method not in door.methods:
+            return None
+        is_plain = (
+            payload.is_eof()
+            and message.version == HttpVersion11
+            and not message.should_close
+            and not message.chunked
+            and not message.upgrade
+            and CONTENT_ENCODING not in message.headers
+        )
+        return door if is_plain and payload.total_bytes <= self._max_body else None
+
+    def take(self, door: Door, body: bytes, *, headers: Headers) -> Reply | Awaitable[int]:
+        """A refusal; else what is to be waited for, and may raise `Unavailable`."""
+        try:
+            return self._doors.take(door.kind, door.name, body, headers=headers)
+        except Unavailable as error:
+            return Reply(503, str(error))
+
+    def count(self, door: Door, reply: Reply) -> None:
+        """Count an answer given."""
+        self._doors.count(door.label, reply)
+
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        served = self._served.get(request.path)
-        if served is None or request.method not in _METHODS[served[0]]:
+        door = self._served.get(request.path)
+        if door is None or request.method not in door.methods:
             if request.path in self._audiences and request.method == "POST":
                 return await self._audience(request)
             return self._answered("other", Reply(404, "no such path"))
-        kind, name = served
-        reply = await self._take(request, kind, name)
+        reply = await self._reply(request, door)
         if reply.status == 200 and request.keep_alive and request.version == HttpVersion11:
-            self._doors.count(f"{kind}/{name}", reply)
+            self.count(door, reply)
             return _Accepted()
-        return self._answered(f"{kind}/{name}", reply)
+        return self._answered(door.label, reply)
 
-    async def _take(self, request: web.BaseRequest, kind: str, name: str) -> Reply:
-        encoding = request.headers.get("Content-Encoding")
+    async def _reply(self, request: web.BaseRequest, door: Door) -> Reply:
+        encoding = request.headers.get(CONTENT_ENCODING)
         if encoding is not None and encoding.strip().lower() not in ("identity", ""):
             return Reply(415, "content encoding")
         try:
             body = await self._read(request, self._max_body)
-            return await self._doors.take(kind, name, body, headers=request.headers)
+            taken = self.take(door, body, headers=request.headers)
+            return taken if isinstance(taken, Reply) else await _once_done(taken)
         except TooLarge:
             return Reply(413, "body too large")
         except TimeoutError:
@@ -231,7 +382,7 @@ class Public:
         external = audience_id(asked)
         if external is None:
             return self._answered("audience", Reply(400, "no audienceName, no externalId"))
-        self._doors.count("audience", Reply(200, "accepted"))
+        self._doors.count("audience", ACCEPTED)
         return web.Response(
             body=orjson.dumps({"externalId": external}), content_type="application/json"
         )
@@ -244,6 +395,11 @@ class Public:
         if reply.status in (408, 413):
             response.force_close()
         return response
+
+
+async def _once_done(taken: Awaitable[int]) -> Reply:
+    await taken
+    return ACCEPTED
 
 
 _METHODS = {"segment": ("POST", "PUT", "PATCH"), "sendgrid": ("POST",)}

@@ -15,6 +15,7 @@ import uvloop
 from homing import log as logs
 from homing.bench.piped import attend, task_of
 from homing.config import load
+from homing.processes import garbage
 from homing.processes.assembly import Assembly, assemble
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ async def main(task: StageTask) -> None:
     loaded = load(Path(task.config), environ=os.environ)
     assembly = await assemble(loaded, os.environ, on_fatal=on_fatal)
     assembly.stages.deliver.connections = task.connections
+    garbage.settle()
 
     async def obey(word: str) -> Done:
         started = time.monotonic()

@@ -93,7 +93,7 @@ class Asker:
             event = parse_event(data, row.received_at)
         except UnusableEvent:
             return None
-        correlated = home.correlate(self.tx, event)
+        correlated = home.correlate(self.tx, event, before=row.send)
         heard = home.Heard(event, correlated, person, row.id, self.plans, row.received_at)
         call = home.track_in(home.calls_of(self.tx, heard, suspected_bot=False))
         if call is None:

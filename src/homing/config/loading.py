@@ -132,7 +132,7 @@ def _unusable_key(loc: Loc, text: str) -> Iterator[Finding]:
     try:
         SendGridVerifier([text])
     except UnusableKey:
-        key = "a P-256 public key in base64, as SendGrid shows it"
+        key = "a SendGrid verification key, base64 of a P-256 public key"
         yield Finding(loc, expected(key, "something else", why="the signatures cannot be checked"))
 
 

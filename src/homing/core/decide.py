@@ -7,7 +7,7 @@ simulation and when somebody asks why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, assert_never
@@ -129,6 +129,16 @@ class Candidates:
     opt_in: tuple[OptRule, ...]
     dids: tuple[tuple[Did, str], ...]
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self.routes or self.opt_out or self.opt_in)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any rule, or any ``did()`` that counts such events."""
+        return self.asks or bool(self.dids)
+
 
 def _may_hold(condition: Condition, kind: str, name: str | None) -> bool:
     return (condition.types is None or kind in condition.types) and (
@@ -150,10 +160,13 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
     """
     candidates = rules.candidates(event.type, event.name)
     learned = learn(person, event, candidates)
+    if not candidates.asks:
+        return Decision(learned, ())
     facts = PersonFacts(learned, event.at_ms, event=event)
-    wishes: list[Wish] = list(_opted(event, facts, candidates))
+    data = event.data
+    wishes = _opted(event, facts, candidates)
     for route in candidates.routes:
-        if not route.when.holds(event.data, facts):
+        if not route.when.test(data, facts):
             continue
         for action in route.actions:
             learned = _moved(action, learned, event)
@@ -180,12 +193,13 @@ def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
     return person
 
 
-def _opted(event: Happened, facts: PersonFacts, candidates: Candidates) -> Iterator[Wish]:
-    for rules, suppressed in ((candidates.opt_out, True), (candidates.opt_in, False)):
-        for rule in rules:
-            if rule.when.holds(event.data, facts):
-                word = "opt_out" if suppressed else "opt_in"
-                yield WantSuppression(f"suppression.{word}", rule.scope, suppressed=suppressed)
+def _opted(event: Happened, facts: PersonFacts, candidates: Candidates) -> list[Wish]:
+    return [
+        WantSuppression(f"suppression.{word}", rule.scope, suppressed=word == "opt_out")
+        for word, rules in (("opt_out", candidates.opt_out), ("opt_in", candidates.opt_in))
+        for rule in rules
+        if rule.when.holds(event.data, facts)
+    ]
 
 
 def _moved(action: Action, person: Person, event: Happened) -> Person:

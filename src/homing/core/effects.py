@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     from homing.core.mapping import Compiled
     from homing.core.plans import EmailClass
@@ -114,8 +116,7 @@ class CannotDo:
 Wish: TypeAlias = WantSend | WantCall | WantSuppression | NotRun | CannotDo
 
 
-@dataclass(frozen=True, slots=True)
-class NewSend:
+class NewSend(msgspec.Struct, frozen=True, gc=False):
     """A send to reserve: unique on (origin, rule, step)."""
 
     id: int
@@ -142,8 +143,7 @@ class NewSend:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewEffect:
+class NewEffect(msgspec.Struct, frozen=True, gc=False):
     """An effect to do: leaves in order within (dest, lane)."""
 
     dest: Dest

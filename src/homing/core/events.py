@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -63,6 +64,8 @@ def time_ms(text: object) -> int | None:
     return at_ms if _FIRST_MS <= at_ms <= _LAST_MS else None
 
 
+# asked of the present moment above all: several events share it
+@lru_cache(maxsize=256)
 def iso_time(at_ms: int) -> str:
     """ISO-8601 in UTC with milliseconds, as Segment writes it."""
     at = _EPOCH + timedelta(milliseconds=at_ms)

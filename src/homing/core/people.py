@@ -119,7 +119,7 @@ def traits_email(event: Mapping[str, Any]) -> str | None:
 
 def email_in(fields: object) -> str | None:
     """The lower-cased, stripped ``email`` of an object; None if it has none that is text."""
-    email = fields.get("email") if isinstance(fields, Mapping) else None
+    email = fields.get("email") if isinstance(fields, dict) else None
     if isinstance(email, str) and "@" in email:
         return email.strip().lower()
     return None

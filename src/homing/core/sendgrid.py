@@ -250,7 +250,8 @@ def _fields(kind: str, raw: Mapping[str, object]) -> dict[str, Any]:
     for key, value in raw.items():
         reader = _READERS.get(key)
         if reader is not None:
-            fields[reader[0]] = reader[1](value)
+            name, read = reader
+            fields[name] = read(value)
         elif key.startswith(ARG_PREFIX) and (text := _text(value)):
             own[key] = text
     if not fields.get("template_id") and "sg_template_id" in raw:
@@ -336,7 +337,7 @@ def _lower(value: object) -> str:
     return _text(value).lower()
 
 
-# SendGrid's name of a field -> ours, and how it is read; the others depend on each other
+# SendGrid's name of a field -> ours, and how it is read; `_fields` reads what depends on others
 _READERS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
     "email": ("email", _lower),
     "sg_event_id": ("sg_event_id", _text),

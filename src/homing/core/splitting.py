@@ -89,8 +89,11 @@ def blanked(body: bytes, items: Collection[int]) -> bytes:
 
 
 def _is_array(body: bytes) -> bool:
-    start = after_space(body, 0)
-    return body[start : start + 1] == b"["
+    first = body[:1]
+    if first not in (b"[", b"{"):  # as nearly all begin
+        start = after_space(body, 0)
+        first = body[start : start + 1]
+    return first == b"["
 
 
 def _cut(body: bytes) -> tuple[list[bytes], bool]:

@@ -90,7 +90,7 @@ class _Track(msgspec.Struct, frozen=True, gc=False):
     message_id: str
 
 
-def calls_of(
+def calls_of(  # noqa: PLR0913  the last spares a second digest
     event: EmailEvent,
     *,
     send: SentFacts | None,
@@ -98,6 +98,7 @@ def calls_of(
     plan: Writeback,
     groups: Mapping[int, str],
     suspected_bot: bool = False,
+    digest: bytes | None = None,
 ) -> tuple[Call, ...]:
     """
     Turn one SendGrid event into messages for Segment's batch.
@@ -116,6 +117,8 @@ def calls_of(
 
         suspected_bot: From :func:`homing.core.bots.signs_of`.
 
+        digest: The event's fingerprint, if it is at hand.
+
     Returns:
         The track call, if this event is written back; and the identify call, if it changes a
         suppression. Nothing for an event without an address that belongs to no send.
@@ -127,7 +130,7 @@ def calls_of(
     if not (who.user_id or who.anonymous_id or who.email):
         return ()
     context = _context(event, send, who)
-    stem = ID_PREFIX + fingerprint(event).hex()
+    stem = ID_PREFIX + (digest or fingerprint(event)).hex()
     calls = []
     if is_written(event, plan):
         properties = _properties(event, send, groups)
@@ -268,10 +271,7 @@ def _properties(
         properties["template_version"] = event.template_version
     if event.type in ("group_unsubscribe", "group_resubscribe") and event.group_id is not None:
         properties |= {"list_id": str(event.group_id), "list_name": group}
-    return {name: value for name, value in properties.items() if value not in _NOTHING}
-
-
-_NOTHING = ("", None)
+    return {name: it for name, it in properties.items() if it is not None and it != ""}
 
 
 def _facts(send: SentFacts) -> dict[str, object]:

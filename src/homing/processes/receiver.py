@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # structlog loads it if it can, for tracebacks that we do not print: 3 MiB in each process
+    sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's way to say no
+
 import asyncio
 import os
 import signal
 import socket
-import sys
 from collections import Counter
 from collections.abc import Coroutine, Mapping
 from functools import partial
@@ -28,6 +33,7 @@ from homing.core.errors import HomingError
 from homing.core.splitting import blanked
 from homing.core.verify import UnusableKey
 from homing.log import log
+from homing.processes import garbage
 from homing.processes.channel import Channel
 from homing.processes.children import Parent
 from homing.processes.doors import reception_of
@@ -175,6 +181,7 @@ async def run(config: Path, environ: Mapping[str, str], parent: Parent) -> int:
     again = partial(reload, receiver, config, environ, parent=parent)
     loop.add_signal_handler(signal.SIGHUP, again)
     parent.watch(loop)
+    garbage.settle()
     parent.ready()
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(receiver.tell()), tasks.create_task(receiver.forget())]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # structlog loads it if it can, for tracebacks that we do not print: 3 MiB in each process
+    sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's way to say no
+
 import asyncio
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +28,7 @@ from homing.config import ConfigError, MissingSecret, load
 from homing.core.errors import HomingError
 from homing.log import log
 from homing.pipeline import loops
+from homing.processes import garbage
 from homing.processes.acts import Acts
 from homing.processes.admin import Admin, admin_runner
 from homing.processes.assembly import Assembly, assemble
@@ -192,6 +198,7 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(acts, parent))
     parent.watch(loop)
+    garbage.settle()
     parent.ready()
     log.info(logs.DAEMON_STARTED, version=__version__)
     stopped = asyncio.create_task(stop.wait())

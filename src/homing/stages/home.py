@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -24,16 +24,21 @@ from homing.core.sendgrid import KNOWN_TYPES, EmailEvent, UnusableEvent, parse_e
 from homing.core.wire import json_bytes
 from homing.log import SEND_RESOLVED, log
 from homing.stages import moves
+from homing.stages.ledger import Ledger
 from homing.stages.opt import settle
 
 if TYPE_CHECKING:
+    from homing.core.suppression import Suppression
     from homing.ports import EventRow, Tx
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 # an event that carries no id of ours is given to a send to its address no older than this
 ADDRESS_WINDOW_MS = 7 * 86_400_000
 # SendGrid's times are whole seconds, and its clock is not ours
 CLOCKS_APART_MS = 60_000
-MAX_REMEMBERED = 4_096
+MAX_REMEMBERED = 2_048
 MAX_TRACED = 8
 
 
@@ -44,25 +49,30 @@ class Correlated(msgspec.Struct, frozen=True):
     how: str = ""
 
 
-def correlate(tx: Tx, event: EmailEvent) -> Correlated:
+def correlate(
+    tx: Tx, event: EmailEvent, ledger: Ledger | None = None, *, before: int | None = None
+) -> Correlated:
     """
-    Find the send an event belongs to.
+    Find the send an event belongs to; in the *ledger* of a transaction that writes.
+
+    Args:
+        before: The send it was given to when it was evaluated before. It stays that one's, also if
+            something was sent to the same address since.
 
     Source: SendGrid support and users on correlation: custom arguments are lost on asynchronous
     bounces and often on spam reports; ``sg_message_id`` is ``X-Message-Id``, a dot, and more.
     """
+    held = Ledger() if ledger is None else ledger
     own = send_number(event.homing.get("homing_send", ""))
-    row = tx.sends.get(own[0]) if own is not None else None
+    row = held.get(tx, own[0]) if own is not None else None
     if row is not None and own is not None and row.tag == own[1]:
         return Correlated(row, "send")
-    by_smtp = _by_smtp_id(tx, event)
-    if by_smtp is not None:
-        return Correlated(by_smtp, "smtp-id")
-    by_message = _by_message_id(tx, event)
-    if by_message is not None:
-        return Correlated(by_message, "message-id")
-    by_address = _by_address(tx, event)
-    return Correlated(by_address, "" if by_address is None else "address")
+    for how, find in _OTHER_WAYS:
+        row = find(tx, event)
+        if row is not None and before in (None, row.id):
+            return Correlated(held.held(row), how)
+    row = None if before is None else held.get(tx, before)
+    return Correlated(None) if row is None else Correlated(row, "address")
 
 
 def _by_smtp_id(tx: Tx, event: EmailEvent) -> SendRow | None:
@@ -99,6 +109,11 @@ def _by_address(tx: Tx, event: EmailEvent) -> SendRow | None:
     return None
 
 
+_OTHER_WAYS: Final = (
+    ("smtp-id", _by_smtp_id), ("message-id", _by_message_id), ("address", _by_address),
+)  # fmt: skip
+
+
 def is_of_copy(event: EmailEvent, send: SendRow) -> bool:
     """Whether an event is about somebody in copy, not about whom the send was for."""
     return bool(event.email) and event.email != (send.address or event.email).lower()
@@ -127,16 +142,11 @@ class Surroundings:
         """What is known around an event, this one then among it."""
         clicks = () if send is None else tuple(self._clicks.get(send.id, ()))
         known = bots.Surroundings(
-            delivered_at_ms=None if send is None else send.delivered_at,
-            clicks=clicks,
-            recipients_of_ip=self._recipients(event),
+            None if send is None else send.delivered_at, clicks, self._recipients(event)
         )
         if event.type == "click" and send is not None:
-            of_send = self._clicks.setdefault(send.id, deque(maxlen=16))
+            of_send = _of(self._clicks, send.id, 16)
             of_send.append(bots.Click(event.at_ms, event.url))
-        for remembered in (self._clicks, self._by_ip):
-            while len(remembered) > MAX_REMEMBERED:
-                remembered.popitem(last=False)
         return known
 
     def terms(self, plans: Plans) -> _Terms:
@@ -145,11 +155,18 @@ class Surroundings:
             self._terms = _Terms.of(plans)
         return self._terms
 
+    def name_for_rules(self, event: EmailEvent, correlated: Correlated, plans: Plans) -> str | None:
+        """Under which name routes and journeys see an event; None if they do not."""
+        plan = self.terms(plans).writeback
+        if not writeback.is_written(event, plan) or not (event.email or correlated.send):
+            return None
+        return writeback.name_of(event, plan)
+
     def _recipients(self, event: EmailEvent) -> int:
         """How many near recipients its IP had; not counted on once they are too many."""
         if not event.ip:
             return 0
-        seen = self._by_ip.setdefault(event.ip, deque(maxlen=32))
+        seen = _of(self._by_ip, event.ip, 32)
         seen.append((event.at_ms, event.email))
         near: set[str] = set()
         for at, who in reversed(seen):
@@ -158,6 +175,16 @@ class Surroundings:
                 if len(near) == bots.SHARED_IP_RECIPIENTS:
                     break
         return len(near)
+
+
+def _of(remembered: OrderedDict[K, deque[V]], key: K, length: int) -> deque[V]:
+    """What is remembered under a key; what was met first is forgotten for it."""
+    found = remembered.get(key)
+    if found is None:
+        found = remembered[key] = deque(maxlen=length)
+        if len(remembered) > MAX_REMEMBERED:
+            remembered.popitem(last=False)
+    return found
 
 
 class _Terms(msgspec.Struct, frozen=True):
@@ -175,7 +202,12 @@ class _Terms(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """One event of SendGrid's with what is known of it."""
+    """
+    One event of SendGrid's with what is known of it.
+
+    ``ledger`` is where its send was found; ``asked`` says whether any rule may ask about it;
+    ``digest`` is its fingerprint, if it is at hand.
+    """
 
     event: EmailEvent
     correlated: Correlated
@@ -183,6 +215,9 @@ class Heard(msgspec.Struct, frozen=True):
     number: int
     plans: Plans
     now_ms: int
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    asked: bool = True
+    digest: bytes | None = None
 
 
 def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] | None:
@@ -191,14 +226,18 @@ def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] 
 
     Returns:
         The event in the shape of the track call it is (or would be) written as, for routes and
-        journeys; None when it belongs to nobody.
+        journeys; None when it belongs to nobody, or nobody asks.
     """
     terms = surroundings.terms(heard.plans)
     suspected = _suspected(heard.event, heard.correlated.send, surroundings)
     _advance(tx, heard)
+    written = writeback.is_written(heard.event, heard.plans.writeback)
+    changes = suppression.changes_of(heard.event, terms.groups)
+    if not (written or changes or heard.asked):
+        return None  # most events of those types that are not written, such as processed
     calls = _calls_or_why_not(tx, heard, terms, suspected_bot=suspected)
-    _settle_all(tx, heard.event, terms)
-    _write_home(tx, heard, calls)
+    _settle_all(tx, heard.event, changes)
+    _write_home(tx, heard, calls, written=written)
     return track_in(calls)
 
 
@@ -239,6 +278,7 @@ def _calls(
         plan=terms.writeback,
         groups=terms.groups,
         suspected_bot=suspected_bot,
+        digest=heard.digest,
     )
 
 
@@ -248,7 +288,8 @@ def as_rules_see(
     """A kept event in the shape in which routes and ``did()`` see it; empty if they do not."""
     try:
         event = parse_event(data, row.received_at)
-        heard = Heard(event, correlate(tx, event), person, row.id, plans, row.received_at)
+        found = correlate(tx, event, before=row.send)
+        heard = Heard(event, found, person, row.id, plans, row.received_at)
         return track_in(calls_of(tx, heard, suspected_bot=False)) or {}
     except (UnusableEvent, CallRefused):
         return {}
@@ -261,11 +302,11 @@ def track_in(calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 def take_suppressions(tx: Tx, event: EmailEvent, plans: Plans) -> None:
     """Write what an event says about who may be mailed."""
-    _settle_all(tx, event, _Terms.of(plans))
+    _settle_all(tx, event, suppression.changes_of(event, _Terms.of(plans).groups))
 
 
-def _settle_all(tx: Tx, event: EmailEvent, terms: _Terms) -> None:
-    for change in suppression.changes_of(event, terms.groups):
+def _settle_all(tx: Tx, event: EmailEvent, changes: Sequence[Suppression]) -> None:
+    for change in changes:
         if settle(tx, event.email, change):
             tx.books.count(f"suppressions:{'added' if change.suppressed else 'lifted'}")
 
@@ -284,12 +325,14 @@ def _advance(tx: Tx, heard: Heard) -> None:
     if heard.correlated.how == "send":
         _prove(tx, row, heard)
     if is_of_copy(event, row):
-        tx.sends.save(row)
         return  # of a copy: it says that the send was taken, nothing of its recipient
     _hear_of(tx, row, event)
-    tx.sends.save(row)
+    if row.lane is None:
+        heard.ledger.hear(row)
+    else:
+        tx.sends.save(row)
     if event.smtp_id and not event.smtp_id.strip("<>").startswith(row.message_id or "\0"):
-        tx.sends.add_trace(smtp_trace(event.smtp_id), row.id)
+        heard.ledger.trace(tx, row, event.smtp_id)
 
 
 def _hear_of(tx: Tx, row: SendRow, event: EmailEvent) -> None:
@@ -324,6 +367,7 @@ def _prove(tx: Tx, row: SendRow, heard: Heard) -> None:
     moves.move(tx, row, after)
     row.accepted_at = row.accepted_at or heard.now_ms
     row.lane, row.head, row.unknown_due, row.reason = None, 0, None, None
+    tx.sends.save(row)
 
 
 def _facts(tx: Tx, heard: Heard) -> writeback.SentFacts | None:
@@ -331,7 +375,6 @@ def _facts(tx: Tx, heard: Heard) -> writeback.SentFacts | None:
     if row is None:
         return None
     email = heard.plans.emails.get(row.email)
-    cause = tx.events.get(row.event) if row.event is not None else None
     return writeback.SentFacts(
         send_id=row.key,
         address=row.address or heard.event.email,
@@ -343,7 +386,7 @@ def _facts(tx: Tx, heard: Heard) -> writeback.SentFacts | None:
         variant=row.variant or "",
         route="" if row.step else row.rule,
         sent_at_ms=row.accepted_at or row.in_flight_at,
-        triggered_by="" if cause is None else cause.message_id or str(cause.id),
+        triggered_by=heard.ledger.cause(tx, row),
         user_id=None if heard.person is None else heard.person.user_id,
         anonymous_id=None if heard.person is None else heard.person.anonymous_id,
         correlation=heard.correlated.how,
@@ -356,9 +399,10 @@ def _person(person: Person | None, records: suppression.Records) -> writeback.Re
     return writeback.Recipient(person.user_id, person.anonymous_id, records)
 
 
-def _write_home(tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...]) -> None:
+def _write_home(
+    tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...], *, written: bool
+) -> None:
     lane = -1 if heard.person is None else heard.person.id
-    written = writeback.is_written(heard.event, heard.plans.writeback)
     for call in calls:
         if call["type"] == "track" and not written:
             continue

@@ -11,7 +11,9 @@ from homing.core.people import Identity, IdKind, Person
 if TYPE_CHECKING:
     from homing.ports import Tx
 
-MAX_KNOWN = 20_000
+# busy ones come again soon; each costs a few KB
+MAX_KNOWN = 5_000
+NAMES_OF_ONE = 3
 
 
 class Known:
@@ -61,7 +63,7 @@ class Known:
         self._names.clear()
 
     def _make_room(self) -> None:
-        if len(self._persons) >= MAX_KNOWN or len(self._names) >= 2 * MAX_KNOWN:
+        if len(self._persons) >= MAX_KNOWN or len(self._names) >= NAMES_OF_ONE * MAX_KNOWN:
             self.forget()
 
 

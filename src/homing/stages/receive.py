@@ -52,9 +52,6 @@ class SendGridWebhook:
     max_ahead_s: float
 
 
-OK = Reply(200, "accepted")
-
-
 @dataclass(slots=True)
 class Reception:
     """
@@ -77,55 +74,52 @@ class Reception:
         """The doors of each kind."""
         return {"segment": self.sources, "sendgrid": self.webhooks}
 
-    async def take(self, kind: str, name: str, body: bytes, *, headers: Headers) -> Reply:
+    def take(
+        self, kind: str, name: str, body: bytes, *, headers: Headers
+    ) -> Reply | Awaitable[int]:
         """
         Take in a post by one of Segment's webhook products, or by SendGrid's Event Webhook.
 
+        Returns:
+            Why it is refused; else what to wait for before it is answered 200.
+
         Raises:
-            Unavailable: Nothing was kept.
+            Unavailable: Nothing was kept; at once, or when awaited.
         """
-        if kind == "segment":
-            return await self._segment(name, body, headers)
-        return await self._sendgrid(name, body, headers)
+        now_ms = self.clock.now_ms()
+        try:
+            if kind == "segment":
+                refusal = self._segment(name, body, headers)
+            else:
+                refusal = self._sendgrid(name, body, headers, now_s=now_ms / 1000)
+        except BadSignature as error:
+            return Reply(401, str(error))
+        return refusal or self.log.append(f"{kind}/{name}", body, now_ms)
 
     def count(self, kind: str, reply: Reply) -> None:
         """Count an answer given."""
         self.counts[kind, reply.status, reply.reason] += 1
 
-    async def _segment(self, name: str, body: bytes, headers: Headers) -> Reply:
+    def _segment(self, name: str, body: bytes, headers: Headers) -> Reply | None:
         source = self.sources[name]
         if not source.secrets:
             return Reply(503, "no secret configured")
-        try:
-            signed = verify_segment(
-                body, signature=headers.get("X-Signature"), secrets=source.secrets
-            )
-        except BadSignature as error:
-            return Reply(401, str(error))
-        refusal = _unsigned_rest(signed, source, headers)
-        if refusal is not None:
-            return refusal
-        await self.log.append(f"segment/{name}", body, self.clock.now_ms())
-        return OK
+        signed = verify_segment(body, signature=headers.get("X-Signature"), secrets=source.secrets)
+        return _unsigned_rest(signed, source, headers)
 
-    async def _sendgrid(self, name: str, body: bytes, headers: Headers) -> Reply:
+    def _sendgrid(self, name: str, body: bytes, headers: Headers, *, now_s: float) -> Reply | None:
         webhook = self.webhooks[name]
         if webhook.verifier is None:
             return Reply(503, "no public key configured")
-        now_ms = self.clock.now_ms()
-        try:
-            webhook.verifier.verify(
-                body,
-                signature=headers.get("X-Twilio-Email-Event-Webhook-Signature"),
-                timestamp=headers.get("X-Twilio-Email-Event-Webhook-Timestamp"),
-                now_s=now_ms / 1000,
-                max_age_s=webhook.max_age_s,
-                max_ahead_s=webhook.max_ahead_s,
-            )
-        except BadSignature as error:
-            return Reply(401, str(error))
-        await self.log.append(f"sendgrid/{name}", body, now_ms)
-        return OK
+        webhook.verifier.verify(
+            body,
+            signature=headers.get("X-Twilio-Email-Event-Webhook-Signature"),
+            timestamp=headers.get("X-Twilio-Email-Event-Webhook-Timestamp"),
+            now_s=now_s,
+            max_age_s=webhook.max_age_s,
+            max_ahead_s=webhook.max_ahead_s,
+        )
+        return None
 
 
 def _unsigned_rest(signed: Signed, source: SegmentSource, headers: Headers) -> Reply | None:

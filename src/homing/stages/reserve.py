@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homing.core import gate, mail_limits
 from homing.core.decide import address_of, root_of, template_data
@@ -85,8 +86,7 @@ def reserve_send(
     return number
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(msgspec.Struct, frozen=True, gc=False):
     """What a send is made of, resolved; and the reason if it may not leave."""
 
     address: str | None

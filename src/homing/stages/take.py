@@ -23,6 +23,7 @@ from homing.ports import EventRow, Request
 from homing.stages import erase, home, identity, reserve
 from homing.stages.cause import Cause
 from homing.stages.compose import TEST_ARG
+from homing.stages.ledger import Ledger
 
 if TYPE_CHECKING:
     from homing.core.people import Person
@@ -60,15 +61,22 @@ class Taker:
     mint: Callable[[], int]
     _known: identity.Known = field(default_factory=identity.Known)
     _surroundings: home.Surroundings = field(default_factory=home.Surroundings)
+    _ledger: Ledger = field(default_factory=Ledger)
 
-    def take(self, tx: Tx, taken: Taken, number: int) -> None:
-        """Take in one element as event *number*; a row or a count says what became of it."""
+    def take(self, tx: Tx, taken: Taken, number: int, *, apart: bool) -> None:
+        """
+        Take in one element as event *number*; a row or a count says what became of it.
+
+        Args:
+            apart: If it cannot be evaluated, only what it did itself is undone, and its row says
+                why. Otherwise that is raised, and the whole transaction is to be undone.
+        """
         draft = _Draft.of(taken, number)
         if not self._meet(tx, draft):
             tx.books.count("events:duplicates")
             return
         if draft.state is EventState.PENDING:
-            draft = self._evaluated(tx, draft)
+            draft = self._evaluated_apart(tx, draft) if apart else self._evaluated(tx, draft)
         if draft.state is EventState.QUARANTINED:
             log.warning(
                 EVENT_QUARANTINED, number=number, source=taken.request.source, reason=draft.reason
@@ -79,11 +87,22 @@ class Taker:
 
     def take_again(self, tx: Tx, taken: Taken, before: EventRow) -> str:
         """Evaluate a kept event again under its own number; the state it has now."""
-        draft = self._evaluated(tx, _Draft.of(taken, before.id))
+        draft = _Draft.of(taken, before.id)
+        draft.send = before.send
+        draft = self._evaluated_apart(tx, draft)
         tx.books.count(_COUNT_OF[before.state], -1)
         tx.books.count(_COUNT_OF[draft.state])
         tx.events.replace(draft.row())
         return draft.state.value
+
+    def finish(self, tx: Tx) -> None:
+        """The last event of a transaction was taken: write what could wait for it."""
+        self._ledger.write(tx)
+
+    def forget(self) -> None:
+        """A transaction was undone: read again what it had read."""
+        self._known.forget()
+        self._ledger.forget()
 
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
@@ -113,13 +132,19 @@ class Taker:
 
     def _evaluated(self, tx: Tx, draft: _Draft) -> _Draft:
         draft.state = EventState.DONE
+        self._evaluate(tx, draft)
+        return draft
+
+    def _evaluated_apart(self, tx: Tx, draft: _Draft) -> _Draft:
         try:
             with tx.savepoint():
-                self._evaluate(tx, draft)
+                self._evaluated(tx, draft)
+                self._ledger.write(tx)
         except Unavailable:
+            self.forget()
             raise  # the store's trouble, not the event's
         except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
-            self._known.forget()
+            self.forget()
             # what was found of it was undone
             draft = _Draft.of(draft.taken, draft.number)
             draft.quarantine(f"could not be evaluated: {type(error).__name__}: {error}")
@@ -148,6 +173,7 @@ class Taker:
             draft.filter(ECHO)
             return
         if draft.type == "delete" and people.identities_of(data):
+            self._ledger.write(tx)  # it reads and writes sends, too
             erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
             draft.erase(tx)
             return
@@ -171,7 +197,7 @@ class Taker:
             home.take_suppressions(tx, event, self.rules.plans)
             draft.filter(OF_A_TEST)
             return
-        correlated = home.correlate(tx, event)
+        correlated = home.correlate(tx, event, self._ledger, before=draft.send)
         if correlated.send is not None and correlated.send.address is None:
             self._of_erased(tx, draft, event)
         else:
@@ -181,15 +207,21 @@ class Taker:
         self, tx: Tx, draft: _Draft, event: EmailEvent, *, correlated: home.Correlated
     ) -> None:
         person = self._whose(tx, event, correlated)
-        now = self.clock.now_ms()
-        heard = home.Heard(event, correlated, person, draft.number, self.rules.plans, now)
+        plans = self.rules.plans
+        name = self._surroundings.name_for_rules(event, correlated, plans)
+        asked = name is not None and self.rules.candidates("track", name).any
+        heard = home.Heard(
+            event, correlated, person, draft.number, plans, self.clock.now_ms(),
+            self._ledger, asked, draft.digest,
+        )  # fmt: skip
         call = home.hear(tx, heard, self._surroundings)
         draft.send = None if correlated.send is None else correlated.send.id
-        draft.name = None if call is None else _name(call)
+        # what Segment would not take no rule sees either
+        draft.name = None if name is None or (asked and call is None) else name[:500]
         if person is None:
             return
         draft.person = person.id
-        if call is not None:
+        if call is not None and asked:
             received = draft.taken.request.received_ms
             happened = Happened(draft.number, call, event.at_ms, received, engagement=True)
             self._decide(tx, happened, person)
@@ -227,7 +259,11 @@ _COUNT_OF = {state: f"events:{state}" for state in EventState}
 
 
 class _Draft(msgspec.Struct, gc=False):
-    """An event's row while it is found out; ``engagement`` is what SendGrid's event says."""
+    """
+    An event's row while it is found out.
+
+    ``engagement`` is what SendGrid's event says, ``digest`` its fingerprint once that is known.
+    """
 
     taken: Taken
     number: int
@@ -240,6 +276,7 @@ class _Draft(msgspec.Struct, gc=False):
     send: int | None = None
     state: EventState = EventState.PENDING
     reason: str | None = None
+    digest: bytes | None = None
 
     @classmethod
     def of(cls, taken: Taken, number: int) -> _Draft:
@@ -301,15 +338,16 @@ def _names_of(draft: _Draft) -> Sequence[_Id]:
     """
     event, element = draft.engagement, draft.taken.element
     if event is not None and not isinstance(event, UnusableEvent):
-        return _names_of_engagement(event)
+        draft.digest = fingerprint(event)
+        return _names_of_engagement(event, draft.digest)
     message_id = _text(element.data.get("messageId"))
     if message_id is not None:
         return (_Id(message_key(message_id), shown=message_id),)
     return (_Id(digest8(b"b:" + element.raw), says_all=True),)
 
 
-def _names_of_engagement(event: EmailEvent) -> Sequence[_Id]:
-    names = [_Id(int.from_bytes(fingerprint(event)[:8], signed=True), says_all=True)]
+def _names_of_engagement(event: EmailEvent, digest: bytes) -> Sequence[_Id]:
+    names = [_Id(int.from_bytes(digest[:8], signed=True), says_all=True)]
     own = identity_key(event)
     if own is not None:
         names.append(_Id(int.from_bytes(own[:8], signed=True), shown=event.sg_event_id))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from homing.adapters.sqlite.faults import (
     certain_fault_of,
     fault_of,
 )
+from homing.adapters.sqlite.pace import Pace
 from homing.core.errors import Unavailable
 
 ADD = "INSERT INTO t (a) VALUES (?)"
@@ -30,7 +33,9 @@ ADD = "INSERT INTO t (a) VALUES (?)"
 class Bench:
     """A writer over a table of one column."""
 
-    def __init__(self, path: Path, disk: FaultyDisk, fatal: list[StoreFailed]) -> None:
+    def __init__(
+        self, path: Path, disk: FaultyDisk, fatal: list[StoreFailed], *, pace: Pace | None = None
+    ) -> None:
         self.path = path
         self.db = connect(path, disk=Disk(disk.name))
         self.db.execute("CREATE TABLE t (a)")
@@ -41,6 +46,7 @@ class Bench:
             on_full=self._full,
             patience_s=0.1,
             checkpoint_pages=20,
+            pace=pace,
         )
 
     def adding(self, value: object) -> Callable[[], object]:
@@ -68,10 +74,12 @@ class Bench:
         self.fulls += 1
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, disk: FaultyDisk, fatal: list[StoreFailed]) -> AsyncIterator[Bench]:
+@pytest.fixture(params=[0.0, inf], ids=["commits-in-thread", "commits-in-loop"])
+async def bench(
+    request: pytest.FixtureRequest, tmp_path: Path, disk: FaultyDisk, fatal: list[StoreFailed]
+) -> AsyncIterator[Bench]:
     """A bench on a disk that may fail."""
-    made = Bench(tmp_path / "t.db", disk, fatal)
+    made = Bench(tmp_path / "t.db", disk, fatal, pace=Pace(request.param))
     yield made
     disk.writing = disk.syncing = None
     await made.writer.close()
@@ -159,6 +167,30 @@ class TestRun:
         assert 2 == await bench.writer.run(bench.adding(2))
         assert [1, 2] == bench.durable()
         assert gone.cancelled()
+
+
+class TestPace:
+    async def test_a_slow_disk_is_not_waited_for_in_the_event_loop(
+        self, tmp_path: Path, disk: FaultyDisk, fatal: list[StoreFailed]
+    ) -> None:
+        """
+        After one commit that took long, the loop goes on while the disk has not answered.
+        """
+        pace = Pace()
+        bench = Bench(tmp_path / "p.db", disk, fatal, pace=pace)
+        pace.took(30.0, now=asyncio.get_running_loop().time())
+        loop_went_on = threading.Event()
+        disk.syncing = lambda _path: None if loop_went_on.wait(10) else broken(_path)
+
+        waiting = asyncio.create_task(bench.writer.run(bench.adding(1)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        loop_went_on.set()
+
+        assert 1 == await asyncio.wait_for(waiting, 10)
+        disk.syncing = None
+        await bench.writer.close()
 
 
 class TestSubmit:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from math import inf
 from pathlib import Path
 
 import apsw
@@ -23,19 +24,25 @@ from homing.adapters.sqlite.faults import (
     StoreFull,
 )
 from homing.adapters.sqlite.log import SqliteLog, SqliteLogReader, log_path
+from homing.adapters.sqlite.pace import Pace
 
 Make = Callable[..., SqliteLog]
 
 
-@pytest.fixture
+@pytest.fixture(params=[0.0, inf], ids=["commits-in-thread", "commits-in-loop"])
 async def make(
-    tmp_path: Path, disk: FaultyDisk, fatal: list[StoreFailed], no_ballast: Ballast
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    disk: FaultyDisk,
+    fatal: list[StoreFailed],
+    no_ballast: Ballast,
 ) -> AsyncIterator[Make]:
     """Makes logs on a disk that may fail."""
     made: list[SqliteLog] = []
 
     def one(**options: object) -> SqliteLog:
-        chosen = {"ballast": no_ballast, "disk": Disk(disk.name), **options}
+        pace = Pace(request.param)
+        chosen = {"ballast": no_ballast, "disk": Disk(disk.name), "pace": pace, **options}
         log = SqliteLog(tmp_path / "homing.log.db", on_fatal=fatal.append, **chosen)  # type: ignore[arg-type]
         made.append(log)
         return log
@@ -166,6 +173,34 @@ class TestAppend:
 
         assert 12 == heads[-1]
         assert sorted(heads) == heads
+
+    async def test_what_comes_at_one_moment_shares_a_commit(
+        self, make: Make, disk: FaultyDisk
+    ) -> None:
+        """
+        Though the sockets tell of it one look apart.
+        """
+        log = make()
+        await log.append("s", b"x", NOON)
+        before = disk.syncs
+
+        waiting = [log.append("s", b"x", NOON)]
+        await asyncio.sleep(0)
+        waiting.append(log.append("s", b"x", NOON))
+
+        assert [2, 3] == await asyncio.gather(*waiting)
+        assert 1 == disk.syncs - before
+
+    async def test_what_has_just_come_is_kept_before_the_end(self, make: Make) -> None:
+        """
+        A stop loses nobody who waits.
+        """
+        log = make()
+        waiting = log.append("s", b"x", NOON)
+
+        await log.close()
+
+        assert 1 == await waiting
 
     async def test_somebody_who_hung_up_harms_nobody(self, make: Make) -> None:
         """

@@ -2,14 +2,15 @@
 One SQLite file and its one writer.
 
 Statements of a transaction run in the event loop, where they find their pages in memory; the
-commit, which waits for the disk, runs in a thread. What is submitted meanwhile forms the next
-transaction: group commit, without a waiting window.
+commit, which waits for the disk, runs in a thread, or in the loop while the disk is fast. What is
+submitted meanwhile forms the next transaction: group commit, without a waiting window.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from homing.adapters.sqlite.faults import (
     certain_fault_of,
     fault_of,
 )
+from homing.adapters.sqlite.pace import Pace
 from homing.core.errors import Unavailable
 
 __all__ = [
@@ -64,12 +66,13 @@ class Disk:
         checkpoint_pages: How long the write-ahead log grows before it is moved into the file.
 
         cache_kib: How much of the file is kept in memory; a transaction larger than this is
-            written in part before its commit.
+            written in part before its commit. More makes nothing faster: what is not here is in
+            the system's own cache.
     """
 
     vfs: str | None = None
     checkpoint_pages: int = CHECKPOINT_PAGES
-    cache_kib: int = 32_768
+    cache_kib: int = 8_192
 
 
 USUAL = Disk()
@@ -196,6 +199,8 @@ class Writer:
         checkpoint_pages: See `Disk`.
 
         patience_s: How long another program may hold the file before those who wait are told.
+
+        pace: Where to wait for the disk.
     """
 
     def __init__(
@@ -206,12 +211,14 @@ class Writer:
         on_full: Callable[[], None] = lambda: None,
         checkpoint_pages: int = CHECKPOINT_PAGES,
         patience_s: float = BUSY_GIVE_UP_S,
+        pace: Pace | None = None,
     ) -> None:
         self.transaction = transaction
         self._db = db = transaction.db
         self._on_fatal = on_fatal
         self._on_full = on_full
         self._patience_s = patience_s
+        self._pace = pace or Pace()
         self._loop = asyncio.get_running_loop()
         self._jobs: list[tuple[Callable[[], Any], Done]] = []
         self._scrubs: list[asyncio.Future[bool]] = []
@@ -342,9 +349,21 @@ class Writer:
             self._give_up([done for _, done in jobs], fault)
             return
         if self._db.total_changes() == changes:  # then there is no disk to wait for
-            self._commit(ran, in_thread=False)
+            self._settle(ran, self._commit())
+        elif self._pace.is_fast(self._loop.time()):
+            self._commit_here(ran)
         else:
-            self._work.put(lambda: self._commit(ran, in_thread=True))
+            self._work.put(lambda: self._commit_in_thread(ran))
+
+    def _commit_here(self, ran: list[_Ran]) -> None:
+        started = time.monotonic()
+        fault = self._commit()
+        self._pace.took(time.monotonic() - started, now=self._loop.time())
+        if fault is None and self._wal_pages >= self._checkpoint_at:
+            self._tell_durable(ran)
+            self._work.put(self._checkpoint_in_thread)
+        else:
+            self._settle(ran, fault)
 
     def _run_alone(self, job: Callable[[], Any], done: Done) -> _Ran:
         try:
@@ -451,21 +470,29 @@ class Writer:
         while (work := self._work.get()) is not None:
             work()
 
-    def _commit(self, ran: list[_Ran], *, in_thread: bool) -> None:
-        fault: Unavailable | None = None
+    def _commit_in_thread(self, ran: list[_Ran]) -> None:
+        started = time.monotonic()
+        fault = self._commit()
+        self._pace.took_in_thread(time.monotonic() - started)
+        if fault is None and self._wal_pages >= self._checkpoint_at:
+            # they need not wait for the checkpoint
+            self._loop.call_soon_threadsafe(self._tell_durable, ran)
+            self._checkpoint_in_thread()
+        else:
+            self._loop.call_soon_threadsafe(self._settle, ran, fault)
+
+    def _checkpoint_in_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._settle, [], self._checkpoint())
+
+    # in whichever of the two commits
+
+    def _commit(self) -> Unavailable | None:
         try:
             if self._db.in_transaction:  # a job alone that failed has undone it
                 self._db.execute("COMMIT")
         except apsw.Error as error:
-            fault = certain_fault_of(error, self._db.filename)
-        if not in_thread:
-            self._settle(ran, fault)
-            return
-        if fault is None and self._wal_pages >= self._checkpoint_at:
-            # they need not wait for the checkpoint
-            self._loop.call_soon_threadsafe(self._tell_durable, ran)
-            ran, fault = [], self._checkpoint()
-        self._loop.call_soon_threadsafe(self._settle, ran, fault)
+            return certain_fault_of(error, self._db.filename)
+        return None
 
     def _tell_durable(self, ran: list[_Ran]) -> None:
         for one in ran:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import astuple
+
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.seen import SeenIds
@@ -52,11 +54,7 @@ class SqliteEvents:
 
     def add(self, row: EventRow) -> None:
         """Keep an event, and its place in its person's history."""
-        self._execute(
-            SQL.add,
-            (row.id, row.request, row.item, row.source, row.type, row.name, row.message_id,
-             row.person, row.send, row.at, row.received_at, row.state, row.reason),
-        )  # fmt: skip
+        self._execute(SQL.add, astuple(row))  # its fields are the columns, in order
         if row.person is not None:
             self._execute(SQL.add_history, (row.id >> self._bits, row.person, row.id))
 
@@ -78,11 +76,11 @@ class SqliteEvents:
 
     def seen(self, key: int) -> Seen | None:
         """Whether an id was taken in within the dedupe window."""
-        return self._ids().find(key)
+        return (self._seen or self._ids()).find(key)
 
     def remember(self, key: int, *, body: int, event: int, at: int) -> None:
         """Take an id in."""
-        self._ids().add(key, body=body, event=event, at=at)
+        (self._seen or self._ids()).add(key, body=body, event=event, at=at)
 
     def forget_seen(self, before_ms: int, *, limit: int) -> int:
         """Drop ids, once all that came with them are older."""

@@ -13,9 +13,10 @@ from pathlib import Path
 import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
-from homing.adapters.sqlite.engine import USUAL, Disk, Transaction, Writer, connect
+from homing.adapters.sqlite.engine import Disk, Transaction, Writer, connect
 from homing.adapters.sqlite.faults import NewerSchema, StoreFailed, StoreFull, certain_fault_of
 from homing.adapters.sqlite.lock import hold
+from homing.adapters.sqlite.pace import Pace
 from homing.adapters.sqlite.sql import load
 from homing.ports import Request
 
@@ -25,6 +26,10 @@ SQL = load("log")
 INSERT = SQL.add
 # what a waiting request takes beside its body
 REQUEST_BYTES = 500
+# posts that came at one moment share a commit, though the sockets tell of them one look apart
+LOOKS = 2
+# it is written and read in order: no page is asked for twice
+SEQUENTIAL = Disk(cache_kib=1_024)
 
 
 def log_path(state: Path) -> Path:
@@ -59,6 +64,8 @@ class SqliteLog:
 
         disk: Its disk, as it is treated.
 
+        pace: Where to wait for it.
+
     Raises:
         StoreBusy: Another process writes it.
         NewerSchema, StoreFull, StoreFailed, StoreCorrupt: It cannot be opened.
@@ -73,7 +80,8 @@ class SqliteLog:
         max_waiting_bytes: int = 64 << 20,
         synchronous: str = "FULL",
         ballast: Ballast | None = None,
-        disk: Disk = USUAL,
+        disk: Disk = SEQUENTIAL,
+        pace: Pace | None = None,
     ) -> None:
         self._lock = hold(path)
         self._ballast = ballast or Ballast(ballast_path(path))
@@ -90,9 +98,11 @@ class SqliteLog:
             on_fatal=on_fatal,
             on_full=self._ballast.release,
             checkpoint_pages=disk.checkpoint_pages,
+            pace=pace,
         )
         self._loop = asyncio.get_running_loop()
         self._gathering: _Group | None = None
+        self._looking: asyncio.Handle | None = None  # the gathering goes on till then
         self._bytes = 0
         self._max_bytes = max_waiting_bytes
         self._on_commit = on_commit
@@ -162,6 +172,9 @@ class SqliteLog:
     async def close(self) -> None:
         """Commit what waits, then close."""
         self._ballast.close()
+        if self._looking is not None and self._gathering is not None:
+            self._looking.cancel()
+            self._submit(self._gathering)
         await self._writer.close()
         self._lock.close()
 
@@ -171,8 +184,18 @@ class SqliteLog:
             msg = "the disk is full: nothing new is taken in until there is room again"
             raise StoreFull(msg)
         group = self._gathering = _Group()
-        self._writer.submit(partial(self._insert, group), partial(self._settle, group))
+        self._look_again(group, LOOKS)
         return group
+
+    def _look_again(self, group: _Group, looks: int) -> None:
+        if looks:
+            self._looking = self._loop.call_soon(self._look_again, group, looks - 1)
+        else:
+            self._submit(group)
+
+    def _submit(self, group: _Group) -> None:
+        self._looking = None
+        self._writer.submit(partial(self._insert, group), partial(self._settle, group))
 
     def _insert(self, group: _Group) -> None:
         self._gathering = None
@@ -199,7 +222,7 @@ class SqliteLog:
 class SqliteLogReader:
     """The worker's view of the log, a connection of its own that never writes."""
 
-    def __init__(self, path: Path, *, disk: Disk = USUAL) -> None:
+    def __init__(self, path: Path, *, disk: Disk = SEQUENTIAL) -> None:
         self._path = path
         self._db = connect(path, readonly=True, disk=disk)
 

@@ -38,6 +38,8 @@ def member(value: object, segment: str) -> object:
     The documentation is silent on lists; Segment's own evaluator indexes them with a number.
     Missing is None.
     """
+    if value is None:
+        return None
     if type(value) is dict or isinstance(value, Mapping):  # the check for a Mapping is slow
         return value.get(segment)
     if isinstance(value, list | tuple) and _INDEX.fullmatch(segment):

@@ -2,7 +2,7 @@
 SELECT request, item, next_event FROM cursor;
 
 -- name: move_cursor
-UPDATE cursor SET request = ?, item = ?, next_event = ?;
+UPDATE cursor SET request = ?, item = ?, next_event = ? WHERE one = 1;
 
 -- name: add
 INSERT INTO event (id, request, item, source, type, name, message_id, person, send, at,
