@@ -16,7 +16,7 @@ test: $(VENV)/.dev  ## Install, then run all tests
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 soak: $(VENV)/.dev  ## The same tests with bigger numbers
-	HOMING_SOAK=1 $(BIN)/python -m pytest $(ARGS)
+	HOMING_SOAK=1 $(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(VENV)/.dev  ## Style, types, import walls, docstrings of tests
 	$(BIN)/ruff check .
