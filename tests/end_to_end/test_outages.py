@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.service import World, track, world
 from tests.support.stages import FakeLog, FixedClock, plans_of
 
 from homing.adapters.sqlite.state import SqliteState
-from homing.core.effects import SendRow
+from homing.core.effects import Dest, SendRow
 from homing.core.outcomes import Answer
 
 USERS = 15
@@ -205,6 +205,59 @@ class TestAnHour:
         assert sum(row.attempt > 1 for row in rows) <= 16
         assert_recovery(vendor, began_ms)
 
+    async def test_an_hour_without_segment(self, tmp_path: Path) -> None:
+        """P4: the same of what goes home: each call arrives once, a person's in order."""
+        clock, log = FixedClock(), FakeLog()
+        store = SqliteState(tmp_path / "homing.db", on_fatal=_raise, synchronous="OFF")
+        mail, home = Vendor(clock), Home(clock, is_up=False)
+        process = Process(Outside(store, log, mail, home, clock, plans_of("", SHOP + TOLD)))
+        await process.start()
+        sizes = await live_through_an_hour(process, log)
+        outage_calls = len(home.calls)
+        home.is_up = True
+        while await calls_left(process):
+            clock.forward(100)
+            await process.others_delivered()
+        books = await process.tx(lambda tx: tx.books.counts())
+        await store.close()
+
+        assert outage_calls <= 16 + HOUR_S / 30
+        assert max(sizes) - sizes[0] < 2_000_000, sizes
+        told = HOUR_S // STEP_S // 2
+        assert (told, 0) == (books["effects:segment:done"], books.get("effects:segment:dead", 0))
+        assert {n: 1 for n in range(STEP_S, HOUR_S, 2 * STEP_S)} == Counter(
+            message["properties"]["n"] for message in home.taken
+        )
+        of_person: dict[str, list[int]] = defaultdict(list)
+        for message in home.taken:
+            of_person[message["userId"]].append(message["properties"]["n"])
+        assert all(numbers == sorted(numbers) for numbers in of_person.values())
+        # nobody's mail had to wait for it
+        assert HOUR_S // STEP_S == len(mail.taken)
+
+
+class Home(Vendor):
+    """Segment as an hour of outage needs it."""
+
+    async def call(self, _method: str, _path: str, body: bytes | None) -> Answer:
+        """Take a batch, or answer 503."""
+        self.calls.append(self.clock.at_ms)
+        if not self.is_up:
+            return Answer(headers_sent=True, status=503)
+        self.taken += orjson.loads(body or b"")["batch"]
+        return Answer(headers_sent=True, status=200)
+
+
+TOLD = """
+[route.told]
+when = 'event = "Ordered"'
+track = { event = "Receipt Wanted", properties = { n = "$.properties.n" } }
+"""
+
+
+async def calls_left(process: Process) -> bool:
+    return bool(await process.tx(lambda tx: tx.effects.ready(Dest.SEGMENT, after=0, limit=1)))
+
 
 async def live_through_an_hour(process: Process, log: FakeLog) -> list[int]:
     """Customers go on as ever; the bytes of memory that are in use, now and then."""
@@ -217,6 +270,7 @@ async def live_through_an_hour(process: Process, log: FakeLog) -> list[int]:
         clock.forward(STEP_S * 1_000)
         process.health.heard()
         await process.delivered()
+        await process.others_delivered()
         if second % 900 == 900 - STEP_S:
             sizes.append(tracemalloc.get_traced_memory()[0] - log_bytes(log))
     tracemalloc.stop()
