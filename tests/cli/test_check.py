@@ -19,8 +19,18 @@ class TestCheck:
 
         assert 0 == done.code
         assert "warnings:\n" in done.out
-        assert "can be run: 2 emails, 1 route" in done.out
+        assert "valid, but serve would refuse it here: 2 emails, 1 route" in done.out
         assert "" == done.err
+
+    def test_what_serve_would_take_can_be_run(self, tmp_path: Path, inside: Command) -> None:
+        """Nothing that it needs is missing here."""
+        config = tmp_path / "homing.toml"
+        config.write_text("sendgrid.mode = 'capture'\n")
+
+        done = inside(tmp_path, "check", config)
+
+        assert 0 == done.code
+        assert "can be run: 0 emails, 0 routes" in done.out
 
     def test_every_error_with_its_line_on_standard_error(
         self, tmp_path: Path, inside: Command

@@ -59,7 +59,9 @@ def _summary(loaded: Loaded, warnings: int) -> str:
     plans = loaded.plans
     counts = (("email", len(plans.emails)), ("route", len(plans.routes)), ("warning", warnings))
     said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts)
-    return f"{loaded.path}: can be run: {said}; version {plans.version}"
+    is_refused = bool(loaded.refusals(os.environ))
+    verdict = "valid, but serve would refuse it here" if is_refused else "can be run"
+    return f"{loaded.path}: {verdict}: {said}; version {plans.version}"
 
 
 def _out(warnings: Iterable[Problem], errors: Iterable[Problem], *, as_json: bool) -> None:

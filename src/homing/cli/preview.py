@@ -67,8 +67,8 @@ def preview_command(  # noqa: PLR0913  one an option
     Show an email as it would be sent, and the exact API body.
 
     EMAIL is the name of an [email.*]. Its data comes from the event and the traits, by the action
-    of the first route that sends it and holds for the event. Nothing is sent and nothing is
-    stored. Exits with 65 when any of it cannot be rendered.
+    of the first route that sends it and holds for the event, else of the first that sends it.
+    Nothing is sent and nothing is stored. Exits with 65 when any of it cannot be rendered.
     """
     if (event is None) == (fixtures is None) or (fixtures is not None and html is not None):
         msg = "say of which event: --event FILE, or --fixtures DIR (without --html)"
