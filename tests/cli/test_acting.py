@@ -63,10 +63,10 @@ class TestDead:
         assert 1 == act("dead", "show", "nonsense").code
 
     def test_a_retry_evaluates_again(self, act: Command) -> None:
-        """It is still no event."""
-        row = act("dead", "retry", "e7", "--json").row
+        """It is still no event, and so the exit code is 1."""
+        done = act("dead", "retry", "e7", "--json")
 
-        assert {"id": "e7", "status": "quarantined"} == row
+        assert (1, {"id": "e7", "status": "quarantined"}) == (done.code, done.row)
 
     def test_given_up_is_dead(self, act: Command) -> None:
         """And leaves the list; a second time is refused."""

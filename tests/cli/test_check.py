@@ -126,7 +126,8 @@ class TestInit:
         done = inside(tmp_path, "init")
 
         assert 1 == done.code
-        assert "emails/welcome.txt exists" in done.err
+        assert "there already: " in done.err
+        assert "emails/welcome.txt" in done.err
         assert "mine" == (tmp_path / "emails" / "welcome.txt").read_text()
         assert not (tmp_path / "homing.toml").exists()
 

@@ -140,7 +140,8 @@ def _each(  # noqa: PLR0913  one an option
                     raise
                 done.append({"id": key, "status": None, "error": str(error)})
     rows_out(done, as_json=as_json, columns=("id", "status", "error"))
-    return int(any(row.get("error") for row in done))
+    # an event that is evaluated again and cannot be used, again, is not done
+    return int(any(row.get("error") or row.get("status") == "quarantined" for row in done))
 
 
 def _is_about_one(error: Exception) -> bool:

@@ -30,7 +30,7 @@ def init_command(folder: Path) -> None:
     wanted = dict(_files(STARTER, folder))
     existing = [str(path) for path in wanted if path.exists()]
     if existing:
-        msg = f"nothing written: {', '.join(existing)} exists"
+        msg = f"nothing written; there already: {', '.join(existing)}"
         raise AlreadyThere(msg)
     for path, source in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
