@@ -386,6 +386,22 @@ class TestByTrace:
         expected = list(range(30, 0, -3)), [28, 25, 22, 19], []
         assert expected == await store.write(job)
 
+    async def test_what_retention_took_takes_no_room(self, store: Store) -> None:
+        """
+        As many are found as were asked for, of those that are there.
+        """
+
+        def job(tx: Tx) -> list[int]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=None, state="skipped")
+            reserve(tx, 3, lane=LANE)
+            for number in (1, 2, 3):
+                tx.sends.add_trace(1, number)
+            tx.sends.prune(NOON + 1, limit=9)
+            return [row.id for row in tx.sends.by_trace(1, limit=2)]
+
+        assert [3, 1] == await store.write(job)
+
     async def test_what_retention_took_is_passed_over(self, store: Store) -> None:
         """
         A trace may outlive its send for a while; it then leads nowhere.

@@ -61,7 +61,9 @@ SELECT EXISTS (SELECT 1 FROM send WHERE lane = ?);
 SELECT * FROM send WHERE id = ?;
 
 -- name: by_trace
-SELECT send FROM trace WHERE gen = ? AND key = ? ORDER BY send DESC LIMIT ?;
+SELECT send FROM trace
+WHERE gen = ? AND key = ? AND EXISTS (SELECT 1 FROM send WHERE id = trace.send)
+ORDER BY send DESC LIMIT ?;
 
 -- name: add_trace
 INSERT INTO trace (gen, key, send) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
