@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -263,6 +264,21 @@ class TestTrouble:
 
         assert (True, None) == (answer.headers_sent, answer.status)
         assert "TimeoutError" in str(answer.error)
+
+    async def test_an_answer_in_the_last_moment_is_an_answer(self) -> None:
+        """It is there when the time is up, and is read only then."""
+
+        async def answer_and_block(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.read(1 << 16)
+            writer.write(OK)
+            time.sleep(0.2)  # noqa: ASYNC251  nobody reads it before the time is up
+
+        async with serving(answer_and_block) as base, calling(base, total_s=0.1) as api:
+            answer = await api.call("POST", "/x", b"{}")
+
+        assert (True, 202) == (answer.headers_sent, answer.status)
 
     async def test_what_could_not_be_connected_never_left(self) -> None:
         """Nobody listens: the same send may be tried again."""

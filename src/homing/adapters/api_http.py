@@ -135,7 +135,8 @@ class HttpApi:
             if isinstance(error, _TROUBLE):
                 return _failed(TimeoutError("no answer in time") if late else error, sent=True)
             raise
-        del self._deadlines[connection]
+        # its time may have run out while the answer waited to be read
+        self._deadlines.pop(connection, None)
         self._give_back(connection, there)
         return answer
 
