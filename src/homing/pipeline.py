@@ -7,7 +7,10 @@ The whole path on one page. Read this first.
                  a Segment event: whose is it?                stages/identity.py
                  a SendGrid event: ledger, suppression        stages/home.py
                  wishes become rows                           stages/reserve.py
+                 the person's runs of journeys                stages/journey.py
+    wake       runs whose time is over become ticks  worker   stages/wake.py
     deliver    claim -> intent -> send -> outcome  worker     stages/deliver.py
+                 may it leave now?                            stages/admit.py
     suppress   opt-outs and opt-ins -> SendGrid    worker     stages/suppress.py
     home       calls -> Segment, in batches        worker     stages/write_back.py
     sweep      waits for evidence, retention       worker     stages/sweep.py
@@ -31,6 +34,7 @@ from homing.stages.fill import Filler
 from homing.stages.loop import Loop
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Sweeper
+from homing.stages.wake import Waker
 from homing.stages.write_back import WriteBack
 
 Turn = Callable[[], Awaitable[int]]
@@ -43,6 +47,7 @@ class Stages:
     """The worker's stages."""
 
     evaluate: Evaluator
+    wake: Waker
     deliver: Deliverer
     suppress: Suppress
     write_back: WriteBack
@@ -56,16 +61,24 @@ def loops(
 ) -> tuple[Loop, ...]:
     """List the background stages in the order a row passes through them."""
 
-    evaluate, sweep = stages.evaluate, stages.sweep
+    evaluate, wake, sweep = stages.evaluate, stages.wake, stages.sweep
 
     async def evaluated() -> int:
-        return _wake(stages, await evaluate.evaluate_batch())
+        done = await evaluate.evaluate_batch()
+        if done:
+            wake.look_again()
+            wake.wake.set()
+        return _wake(stages, done)
+
+    async def woken() -> int:
+        return _wake(stages, await wake.wake_batch())
 
     async def swept() -> int:
         return _wake(stages, await sweep.sweep())
 
     turns: tuple[tuple[str, Turn, asyncio.Event, Callable[[], float]], ...] = (
         ("evaluate", evaluated, evaluate.wake, _long),
+        ("wake", woken, wake.wake, wake.idle_s),
         ("deliver", stages.deliver.deliver_batch, stages.deliver.wake, stages.deliver.idle_s),
         ("suppress", stages.suppress.deliver_batch, stages.suppress.wake, _long),
         (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
+    from homing.core.journeys.run import Passage, Run
     from homing.core.effects import (
         Dest,
         Effect,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         NewSend,
         SendRow,
     )
+    from homing.core.journeys.run import Passage, Run
     from homing.core.mail import Rendered
     from homing.core.outcomes import Answer
     from homing.core.people import Identity, Person
@@ -304,6 +306,25 @@ class Sends(Protocol):
     def reserve(self, send: NewSend, *, lane: int | None) -> bool:
         """Add a send; False when this (origin, rule, step) was reserved before."""
 
+    def deferred_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Sends out of their lanes that are to be asked of again by now, in order of due time."""
+
+    def next_deferred(self) -> int | None:
+        """When the next of these falls due."""
+
+    def deferred_of(self, rule: str, *, limit: int) -> list[SendRow]:
+        """The deferred sends of a rule, oldest first."""
+
+    def mark_marketing(self, person: int, *, at: int, send: int) -> None:
+        """Keep that a send of marketing left for a person at *at*; once is enough."""
+
+    def marketing_since(self, person: int, *, since: int) -> list[tuple[int, SendRow]]:
+        """
+        What was marked from *since* on and may have reached the person: when, and the send.
+
+        Oldest first. Not those that SendGrid did not take (reserved, retry, rejected, …).
+        """
+
     def claimable(self, *, now: int, limit: int) -> list[SendRow]:
         """Heads of lanes that are due, oldest first."""
 
@@ -365,7 +386,10 @@ class Sends(Protocol):
         """A person's sends that have not left yet or may leave again, oldest first."""
 
     def of_event(self, number: int) -> list[SendRow]:
-        """The sends that an event caused, also those that were refused."""
+        """The sends that a route reserved for an event, also those that were refused."""
+
+    def of_run(self, number: int) -> list[SendRow]:
+        """The sends of a run, also those that were refused, oldest first."""
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
@@ -433,6 +457,99 @@ class Effects(Protocol):
 
             dead_before_ms: The same of dead and dropped ones.
         """
+
+
+class Definition(msgspec.Struct, frozen=True, gc=False):
+    """One version of a journey as it was configured, JSON: runs that entered it stay on it."""
+
+    journey: str
+    version: str
+    text: bytes
+
+
+class Runs(Protocol):
+    """
+    The runs of journeys, their timers, what they know, and what happened to them.
+
+    A run waits with a ``due_at`` or without; ``context`` is opaque bytes. Nothing that is done for
+    an event, a tick or at start grows with the number of runs that wait.
+    """
+
+    def next_id(self) -> int:
+        """The id the next run gets. No number is given twice."""
+
+    def add(self, run: Run, context: bytes) -> None:
+        """Add a run under the id that `next_id` gave, and count it with its version if it waits."""
+
+    def save(self, run: Run, context: bytes | None = None) -> None:
+        """
+        Write a changed run; without *context* what it knows stays.
+
+        What a run knows goes when it is watched no longer (``watch_until`` None).
+        """
+
+    def get(self, number: int) -> Run | None:
+        """One run."""
+
+    def context(self, number: int) -> bytes:
+        """What a run knows; empty of one that is watched no longer."""
+
+    def watched_of(self, person: int, *, now: int) -> list[Run]:
+        """A person's runs that wait, or have ended and are watched past *now*; oldest first."""
+
+    def newest_of(self, person: int, *, limit: int) -> list[Run]:
+        """A person's runs, newest first."""
+
+    def newest(self, journey: str | None, *, before: int | None, limit: int) -> list[Run]:
+        """Runs of a journey, or of all, newest first."""
+
+    def due(self, *, now: int, limit: int) -> list[Run]:
+        """Runs that wait and are due at *now*, in order of ``due_at``, then of number."""
+
+    def next_due(self) -> int | None:
+        """When the next run falls due."""
+
+    def is_due(self, person: int, *, now: int) -> bool:
+        """Whether a run of a person is due at *now*."""
+
+    def last_entry(self, person: int, journey: str, key: str) -> tuple[int, int] | None:
+        """When somebody last entered under a key, and the number of that run; None: never."""
+
+    def remember_entry(self, run: Run) -> None:
+        """Keep that and when its person entered, longer than the run."""
+
+    def note(self, passages: Sequence[Passage]) -> None:
+        """Keep what happened to runs, in this order."""
+
+    def passages(self, number: int) -> list[Passage]:
+        """What happened to a run, oldest first."""
+
+    def passages_of_event(self, event: int, *, people: Sequence[int]) -> list[Passage]:
+        """What an event did to the runs of these people, oldest first."""
+
+    def merge(self, loser: int, winner: int) -> None:
+        """Let runs and entries of one person be another's; of two entries the newer stays."""
+
+    def erase(self, people: Sequence[int]) -> list[Run]:
+        """Delete the runs of persons, what they know and their histories; the runs that waited."""
+
+    def watched_until(self, before_ms: int, *, limit: int) -> list[Run]:
+        """Ended runs that are watched until a moment before *before_ms*, some at a time."""
+
+    def prune(self, before_ms: int, *, limit: int) -> int:
+        """Delete some of the oldest runs that ended before and are not watched; how many rows."""
+
+    def define(self, definition: Definition) -> None:
+        """Keep a version of a journey, if it is not kept yet."""
+
+    def definitions(self) -> list[Definition]:
+        """The versions that a watched run is on, and the newest of each journey."""
+
+    def waiting_of(self, journey: str, version: str, *, after: int, limit: int) -> list[Run]:
+        """Runs of a version that wait, in order of number, from beyond number *after*."""
+
+    def stands(self, journey: str) -> Mapping[tuple[str, str], int]:
+        """How many runs of a journey wait, by (version, step)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,6 +625,10 @@ class Tx(Protocol):
     @property
     def effects(self) -> Effects:
         """What is to be done outside."""
+
+    @property
+    def runs(self) -> Runs:
+        """The runs of journeys."""
 
     @property
     def suppressions(self) -> Suppressions:

@@ -9,6 +9,7 @@ from homing.config.lint import near_misses
 
 EMAIL = f"sendgrid.from = 'a@b.example'\nemail.a.template = 'd-{'0' * 32}'\n"
 SENT = EMAIL + """route.r = { when = 'event = "X"', send = 'a' }\nsendgrid.api_key = '${K}'\n"""
+JOURNEY = """journey.j = { entry = { when = 'event = "X"' }, step = [{ id = 'a', """
 
 CASES = [
     # What this version does not run
@@ -18,11 +19,16 @@ CASES = [
     ("suppression.reconcile = '2h'", ["`suppression.reconcile` is not run by this version"]),
     ("sendgrid.reconcile_share = 1", ["`sendgrid.reconcile_share` is not run by this version"]),
     ("segment.profiles = { space = 's', token = '${UNSET}' }", ["`segment.profiles` is not run by this version"]),
-    ("caps = {}", ["`caps` is not run by this version: it keeps no email back"]),
-    ("quiet_hours = { from = '21:00', to = '08:00' }", ["`quiet_hours` is not run by this version: it keeps no email back"]),
+    ("caps = { marketing = [{ max = 1, per = '1d' }] }", []),
+    ("quiet_hours = { from = '21:00', to = '08:00' }", []),
     ("email.a.consent = ['ads']", ["`email.a.consent` is not run by this version: it keeps no email back"]),
     ("route.s = { when = 'event = \"X\"', add_to_audience = 'k' }", ["`route.s.add_to_audience` is not run by this version"]),
-    ("journey.j = { entry = { when = 'event = \"X\"' }, step = [{ id = 'a', delay = '1h' }] }", ["`journey.j` is not run by this version"]),
+    (JOURNEY + "delay = '1h' }] }", []),
+    (JOURNEY + "delay = '1h' }], consent = ['ads'] }", ["`journey.j.consent` is not run by this version: it keeps no email back"]),
+    (JOURNEY + "upsert_contact = true }] }", ["`journey.j.step.a.upsert_contact` is not run by this version"]),
+    (JOURNEY + "add_to_audience = 'k' }] }", ["`journey.j.step.a.add_to_audience` is not run by this version"]),
+    (JOURNEY + "track = { event = 'E' } }] }", ["`journey.j.step.a.track` is not written: `segment.write_key` is not set"]),
+    (JOURNEY + "delay = '1h' }], exit = [{ name = 'x', when = 'event = \"X\"', track = { event = 'E' } }] }", ["`journey.j.exit.x.track` is not written: `segment.write_key` is not set"]),
     # Receiving
     ("segment.source.web = {}", ["`segment.source.web.secrets` is empty: what is posted there is answered 503", "`segment.source.web.token` is not set: arrays that Segment signs over their first element only are answered 401 when they hold more"]),
     ("segment.source.web = { secrets = ['${K}'], batch = 'reject' }", []),

@@ -236,7 +236,6 @@ send = "d"
             "suppression.reconcile",
             "contacts",
             "list.vip",
-            "journey.cart-abandonment",
         ] == idle
         assert len(result.warnings) == len(missing) + len(idle)
 

@@ -457,7 +457,7 @@ class TestTemplateData:
         """
         want = WantSend("r", "e", data=compile_mapping("$.properties.more"))
 
-        assert {} == template_data(want, self.root(), email_data=None)
+        assert {"name": "Ada", "total": 5} == template_data(want, self.root(), email_data=None)
 
     def test_data_that_is_no_object_is_refused(self):
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,8 +25,6 @@ FIELDS: Final = {
     "key": "dotted; empty for a file as a whole",
     "message": "names the key, what was expected, what was found",
 }
-# how far back names of events are looked for
-NEWEST: Final = 200_000
 
 
 @click.command("check")
@@ -38,7 +36,8 @@ def check_command(file: Path | None, *, config: Path | None, as_json: bool) -> i
     Check a configuration: every error and every warning at once.
 
     FILE is the configuration. Errors are written to standard error and exit with 78. When its
-    store exists, the names of events that conditions ask for are compared with those that came.
+    store exists, what conditions, keys of journeys and emails ask of events is looked for in those
+    that came.
     """
     from homing.config import ConfigError, load
 
@@ -57,7 +56,9 @@ def check_command(file: Path | None, *, config: Path | None, as_json: bool) -> i
 
 def _summary(loaded: Loaded, warnings: int) -> str:
     plans = loaded.plans
-    counts = (("email", len(plans.emails)), ("route", len(plans.routes)), ("warning", warnings))
+    counts = [("email", len(plans.emails)), ("route", len(plans.routes))]
+    counts += [("journey", len(plans.journeys))] if plans.journeys else []
+    counts += [("warning", warnings)]
     said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts)
     is_refused = bool(loaded.refusals(os.environ))
     verdict = "valid, but serve would refuse it here" if is_refused else "can be run"
@@ -110,34 +111,18 @@ def _template_warnings(email: Email) -> Iterator[tuple[str, str]]:
 
 
 def _of_events(loaded: Loaded) -> tuple[Problem, ...]:
-    """What conditions ask for and never came; nothing while the store tells of no event."""
+    """What is asked of events and no recorded one has; nothing where there is no store."""
+    from homing.adapters.sqlite.log import SqliteLogReader, log_path
     from homing.adapters.sqlite.state import reading
+    from homing.cli import recorded
     from homing.core.errors import HomingError
 
     if loaded.settings.store.url.scheme != "sqlite" or not loaded.store_path.exists():
         return ()
     try:
         with reading(loaded.store_path) as tx:
-            seen = tx.events.names(limit=NEWEST)
+            reader = SqliteLogReader.if_made(log_path(loaded.store_path))
+            return loaded.placed(list(recorded.findings_of(loaded, tx, reader)))
     except HomingError as error:
         click.echo(f"the store was not looked at: {error}", err=True)
         return ()
-    return loaded.placed(unseen(loaded, seen)) if seen else ()
-
-
-def unseen(loaded: Loaded, seen: Mapping[str, int]) -> Iterator[Finding]:
-    """
-    Conditions that ask for a track event that never came.
-
-    Args:
-        seen: How many came, by name.
-    """
-    from homing.config.leaves import all_of
-    from homing.config.problems import KEY, Finding, guess, shown
-    from homing.core.fql import Condition
-
-    for loc, condition in all_of(Condition, loaded.settings):
-        asked = {*(condition.events or ()), *(did.event for did in condition.dids)}
-        for name in sorted(asked - set(seen)):
-            message = f"`{KEY}` asks for the event {shown(name)}, which never came"
-            yield Finding(loc, f"{message}{guess(name, seen)}")

@@ -138,11 +138,11 @@ def _reserved(tx: SqliteTx, wanted: Wanted, cause: Cause, *, tag: int) -> tuple[
     if wanted.to is not None:
         for record in wanted.records.values():
             tx.suppressions.save(wanted.to, record)
-    number = reserve_send(tx, want, cause, tag=tag, flags=wanted.flags)
-    row = tx.sends.get(number or 0)
-    if number is None or row is None:  # the store is empty: nothing can be in the way
+    send = reserve_send(tx, want, cause, tag=tag, flags=wanted.flags)
+    row = None if send is None else tx.sends.get(send.id)
+    if row is None:  # the store is empty: nothing can be in the way
         raise BadInput("the send could not be reserved")
-    return row, tx.sends.data(number)
+    return row, tx.sends.data(row.id)
 
 
 def _want(wanted: Wanted) -> WantSend:

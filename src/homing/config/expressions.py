@@ -8,6 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 from homing.config.secrets import SecretRef
 from homing.config.values import Expect, Unfit
 from homing.core.fql import Condition, FqlError, parse
+from homing.core.mapping.paths import compile_path
+
+_WHOLE = frozenset({""})
 
 
 def _when(value: object) -> Condition:
@@ -52,6 +55,9 @@ def _holds_reference(value: object) -> bool:
 def _path(value: object) -> str:
     if not isinstance(value, str) or not value.startswith("$.") or not value.isprintable():
         raise Unfit
+    if compile_path(value).paths == _WHOLE:
+        msg = "it leads to the whole event"
+        raise Unfit(msg)
     return value
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from homing.config.actions import ACTION_KEYS
 from homing.config.checks import Written
 from homing.config.journeys import Journey, Step
 from homing.config.problems import KEY, Finding, Loc, expected, guess, shown
 
+MAX_STEPS = 1_000
 WAITS = ("hold", "delay", "until", "split", "random")
 # What a key of a step says something about.
 _OF_KIND = {
@@ -27,11 +28,16 @@ def journey_findings(loc: Loc, journey: Journey, written: Written) -> Iterator[F
     yield from _unique((*loc, "exit"), [entry.name for entry in journey.exit])
     if not journey.step:
         yield Finding((*loc, "step"), expected("a list of steps", "an empty one"))
+    if len(journey.step) > MAX_STEPS:
+        what = f"a list of at most {MAX_STEPS:,} steps"
+        yield Finding((*loc, "step"), expected(what, f"{len(journey.step):,}"))
     ids = [step.id for step in journey.step]
+    targets = dict.fromkeys((*ids, "next", "end"))
     yield from _unique((*loc, "step"), ids, key="id")
     for index, step in enumerate(journey.step):
         yield from _of_step((*loc, "step", index), step, written)
-        yield from _targets((*loc, "step", index), step, ids)
+        yield from _of_branches((*loc, "step", index), step)
+        yield from _targets((*loc, "step", index), step, targets)
 
 
 def _of_step(loc: Loc, step: Step, written: Written) -> Iterator[Finding]:
@@ -48,11 +54,17 @@ def _of_step(loc: Loc, step: Step, written: Written) -> Iterator[Finding]:
             yield Finding((*loc, key), expected(what, "one"))
     if step.until is not None and (step.until.at is None) == (step.until.time is None):
         yield Finding((*loc, "until"), f"expected `{KEY}` to have either `at` or `time`")
+
+
+def _of_branches(loc: Loc, step: Step) -> Iterator[Finding]:
     for key in ("on", "split", "random"):
-        yield from _unique((*loc, key), [branch.name for branch in getattr(step, key) or ()])
+        branches = getattr(step, key)
+        if branches == () and key != "on":
+            yield Finding((*loc, key), expected("a list of branches", "an empty one"))
+        yield from _unique((*loc, key), [branch.name for branch in branches or ()])
 
 
-def _targets(loc: Loc, step: Step, ids: list[str]) -> Iterator[Finding]:
+def _targets(loc: Loc, step: Step, known: Collection[str]) -> Iterator[Finding]:
     targets: list[tuple[Loc, str | None]] = [
         ((*loc, "next"), step.next),
         ((*loc, "timeout"), step.timeout),
@@ -65,9 +77,9 @@ def _targets(loc: Loc, step: Step, ids: list[str]) -> Iterator[Finding]:
         if branch.then != "restart":
             targets.append(((*loc, "on", index, "then"), branch.then))
     for at, target in targets:
-        if target is not None and target not in {*ids, "next", "end"}:
+        if target is not None and target not in known:
             what = 'a step\'s id, "next" or "end"'
-            yield Finding(at, expected(what, shown(target)) + guess(target, ids))
+            yield Finding(at, expected(what, shown(target)) + guess(target, known))
 
 
 def _unique(loc: Loc, names: list[str], *, key: str = "name") -> Iterator[Finding]:

@@ -26,9 +26,9 @@ _NOT_RUN = (
     ("contacts",),
     ("list", "*"),
     ("audience", "*"),
-    ("journey", "*"),
     *(
-        ("route", "*", key)
+        (*actor, key)
+        for actor in (("route", "*"), ("journey", "*", "step", "*"))
         for key in (
             "upsert_contact",
             "add_to_list",
@@ -41,9 +41,18 @@ _NOT_RUN = (
 
 # What is not run either, and would have kept emails back.
 _NOT_KEPT_BACK = (
-    ("caps",),
-    ("quiet_hours",),
     ("email", "*", "consent"),
+    ("journey", "*", "consent"),
+)
+
+# What is written to Segment.
+_WRITTEN = (
+    ("journey", "*", "exit", "*", "track"),
+    *(
+        (*actor, key)
+        for actor in (("route", "*"), ("journey", "*", "step", "*"))
+        for key in ("track", "identify")
+    ),
 )
 
 _Hole: TypeAlias = tuple[str | None, ...]
@@ -112,8 +121,8 @@ def _of_sending(settings: Settings) -> Iterator[Finding]:
 def _of_writing(settings: Settings, values: Values) -> Iterator[Finding]:
     if settings.segment.write_key is not None:
         return
-    for key in ("track", "identify"):
-        for loc, _ in found_at(values, ("route", "*", key)):
+    for path in _WRITTEN:
+        for loc, _ in found_at(values, path):
             yield Finding(loc, f"`{KEY}` is not written: `segment.write_key` is not set")
 
 

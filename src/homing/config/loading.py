@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from homing.config import checks, documents, journey_checks, lint
-from homing.config.compiling import Parts, compile_plans
+from homing.config import checks, documents, journey_checks, journey_lint, lint
+from homing.config.compiling import compile_plans
 from homing.config.documents import Document
 from homing.config.leaves import all_of
+from homing.config.parts import Parts
+from homing.config.pinned import definition_of
 from homing.config.problems import ConfigError, Finding, Loc, Problem, expected
 from homing.config.secrets import SecretRef, missing_of, values_of
 from homing.config.settings import Settings
@@ -42,6 +45,11 @@ class Loaded:
     def store_path(self) -> Path:
         """The file of the SQLite state: relative to the configuration file, as it was written."""
         return self.path.parent / self.settings.store.url.target
+
+    @cached_property
+    def definitions(self) -> Mapping[str, bytes]:
+        """The definition of each journey by its name: what `pinned.program_of` compiles again."""
+        return {name: definition_of(self._document, name) for name in self.settings.journey}
 
     @property
     def secrets(self) -> tuple[SecretRef, ...]:
@@ -96,13 +104,15 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Loaded:
     errors = [*misfits, *_checked(settings, document), *parts.findings]
     if errors or document.problems:
         raise ConfigError([*document.problems, *_problems(document, errors)])
+    plans = compile_plans(settings, parts)
     warnings = [*document.warnings, *lint.warnings_of(settings, document.values)]
+    warnings += journey_lint.warnings_of(settings, plans.journeys, parts.mappings.compiled)
     warnings += _missing(settings, environ)
     return Loaded(
         path=path,
         files=tuple(source.path for source in document.sources),
         settings=settings,
-        plans=compile_plans(settings, parts),
+        plans=plans,
         warnings=_problems(document, warnings),
         _document=document,
     )

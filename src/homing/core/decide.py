@@ -7,9 +7,9 @@ simulation and when somebody asks why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
@@ -23,6 +23,7 @@ from homing.core.effects import (
     WantSuppression,
     Wish,
 )
+from homing.core.journeys.programs import Asked, Programs
 from homing.core.mapping import ABSENT, MappingFailure
 from homing.core.plans import (
     Action,
@@ -93,6 +94,7 @@ class Rules:
     """The plans with what is looked up per event: which rules an event can concern at all."""
 
     plans: Plans
+    programs: Programs = field(default_factory=Programs)
     _candidates: dict[tuple[str, str | None], Candidates] = field(default_factory=dict)
 
     @cached_property
@@ -100,6 +102,7 @@ class Rules:
         """Each distinct ``did()`` of all rules, with the key its times are kept under."""
         conditions = [route.when for route in self.plans.routes]
         conditions += [rule.when for rule in (*self.plans.opt_out, *self.plans.opt_in)]
+        conditions += self.programs.conditions()
         distinct = dict.fromkeys(did for condition in conditions for did in condition.dids)
         return tuple((did, people.did_key(did)) for did in distinct)
 
@@ -108,12 +111,13 @@ class Rules:
         found = self._candidates.get((kind, name))
         if found is None:
             found = Candidates(
-                routes=tuple(r for r in self.plans.routes if _may_hold(r.when, kind, name)),
-                opt_out=tuple(r for r in self.plans.opt_out if _may_hold(r.when, kind, name)),
-                opt_in=tuple(r for r in self.plans.opt_in if _may_hold(r.when, kind, name)),
+                routes=tuple(r for r in self.plans.routes if r.when.may_hold(kind, name)),
+                opt_out=tuple(r for r in self.plans.opt_out if r.when.may_hold(kind, name)),
+                opt_in=tuple(r for r in self.plans.opt_in if r.when.may_hold(kind, name)),
                 dids=tuple(
                     (did, key) for did, key in self.dids if kind == "track" and did.event == name
                 ),
+                journeys=self.programs.asked(kind, name),
             )
             if len(self._candidates) < MAX_REMEMBERED:
                 self._candidates[(kind, name)] = found
@@ -128,22 +132,17 @@ class Candidates:
     opt_out: tuple[OptRule, ...]
     opt_in: tuple[OptRule, ...]
     dids: tuple[tuple[Did, str], ...]
+    journeys: Asked
 
     @property
     def asks(self) -> bool:
-        """Whether there is any rule."""
+        """Whether there is any rule but journeys."""
         return bool(self.routes or self.opt_out or self.opt_in)
 
     @property
     def any(self) -> bool:
         """Whether there is any rule, or any ``did()`` that counts such events."""
-        return self.asks or bool(self.dids)
-
-
-def _may_hold(condition: Condition, kind: str, name: str | None) -> bool:
-    return (condition.types is None or kind in condition.types) and (
-        condition.events is None or name in condition.events
-    )
+        return self.asks or bool(self.dids) or self.journeys.any
 
 
 def decide(event: Happened, person: Person, rules: Rules) -> Decision:
@@ -169,8 +168,9 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
         if not route.when.test(data, facts):
             continue
         for action in route.actions:
-            learned = _moved(action, learned, event)
-            wishes.append(_wish_or_reason(action, route.name, event, person=learned))
+            learned = moved(action, learned, event.at_ms)
+            root = partial(root_of, event, learned)
+            wishes.append(wish_or_reason(action, route.name, root))
         if route.stop:
             break
     return Decision(learned, tuple(wishes))
@@ -202,29 +202,37 @@ def _opted(event: Happened, facts: PersonFacts, candidates: Candidates) -> list[
     ]
 
 
-def _moved(action: Action, person: Person, event: Happened) -> Person:
+def moved(action: Action, person: Person, at_ms: int) -> Person:
     """The person in or out of a local audience; that is state, not an effect outside."""
     if isinstance(action, ChangeAudience):
-        return people.with_audience(person, action.audience, event.at_ms, member=action.member)
+        return people.with_audience(person, action.audience, at_ms, member=action.member)
     return person
 
 
-def _wish_or_reason(action: Action, rule: str, event: Happened, *, person: Person) -> Wish:
+def wish_or_reason(action: Action, rule: str, root: Callable[[], Mapping[str, object]]) -> Wish:
+    """
+    What an action asks for, or why its values cannot be had.
+
+    Args:
+        root: Gives what mappings see; asked only by actions whose values are resolved now. Those
+            of a send are resolved when it has its id.
+    """
     try:
-        return wish_of(action, rule, event, person=person)
+        return _wish_of(action, rule, root)
     except MappingFailure as error:
         return CannotDo(rule, str(error)[:500])
 
 
-def wish_of(action: Action, rule: str, event: Happened, *, person: Person) -> Wish:
-    """What an action asks for; a send's mappings are resolved when the send has its id."""
+def _wish_of(action: Action, rule: str, root: Callable[[], Mapping[str, object]]) -> Wish:
     match action:
         case Send():
             return WantSend(
                 rule, action.email, to=action.to, data=action.data, template=action.template
             )
-        case Track() | Identify():
-            return _call_of(action, rule, root_of(event, person))
+        case Track():
+            return WantCall(rule, "track", action.event, _object(action.properties, root))
+        case Identify():
+            return WantCall(rule, "identify", None, _object(action.traits, root))
         case Suppress() | Unsuppress():
             return WantSuppression(rule, action.scope, suppressed=isinstance(action, Suppress))
         case UpsertContact() | ChangeList():
@@ -234,28 +242,30 @@ def wish_of(action: Action, rule: str, event: Happened, *, person: Person) -> Wi
     assert_never(action)
 
 
-def _call_of(action: Track | Identify, rule: str, root: Mapping[str, object]) -> WantCall:
-    if isinstance(action, Track):
-        return WantCall(rule, "track", action.event, _object(action.properties, root))
-    return WantCall(rule, "identify", None, _object(action.traits, root))
-
-
 def _name_of(action: UpsertContact | ChangeList) -> str:
     if isinstance(action, UpsertContact):
         return "upsert_contact"
     return "add_to_list" if action.member else "remove_from_list"
 
 
-def _object(compiled: Compiled | None, root: Mapping[str, object]) -> Mapping[str, object]:
-    value = None if compiled is None else compiled.resolve(root)
+def _object(
+    compiled: Compiled | None, root: Callable[[], Mapping[str, object]]
+) -> Mapping[str, object]:
+    value = None if compiled is None else compiled.resolve(root())
     return value if isinstance(value, Mapping) else {}
 
 
 def root_of(
-    event: Happened, person: Person, *, send: Mapping[str, object] | None = None
+    event: Happened,
+    person: Person,
+    *,
+    send: Mapping[str, object] | None = None,
+    journey: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """What a mapping sees: the event, and ``profile``, ``journey`` and ``send``."""
-    return {**event.data, "profile": person.traits, "journey": {}, "send": send or {}}
+    return {
+        **event.data, "profile": person.traits, "journey": journey or {}, "send": send or {},
+    }  # fmt: skip
 
 
 def address_of(
@@ -296,17 +306,16 @@ def template_data(
     want: WantSend, root: Mapping[str, Any], *, email_data: Compiled | None
 ) -> Mapping[str, object]:
     """
-    What a template sees: the action's ``data`` over the email's; without either, the person's
-    traits under the event's properties.
+    What a template sees: the action's ``data`` over the email's; of an email without, over the
+    person's traits under the event's properties.
 
     Raises:
         MappingFailure: A mapping cannot be resolved.
     """
-    if want.data is None and email_data is None:
-        properties = root.get("properties")
-        own = properties if isinstance(properties, dict) else {}
-        return {**root["profile"], **own}
     merged: dict[str, object] = {}
+    if email_data is None:
+        properties = root.get("properties")
+        merged = {**root["profile"], **(properties if isinstance(properties, dict) else {})}
     for compiled in (email_data, want.data):
         value = ABSENT if compiled is None else compiled.resolve(root)
         if isinstance(value, Mapping):

@@ -69,3 +69,13 @@ def _guess(text: str) -> str | None:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration as it would stand in a configuration: ``7d``, ``1h30m``, ``0s``."""
+    left, parts = round(seconds), []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount}{unit}")
+    return "".join(parts) or "0s"

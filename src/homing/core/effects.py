@@ -208,6 +208,7 @@ class SendRow:
     unknown_due: int | None
     silent_due: int | None
     flags: int
+    deferred: int | None = None  # out of its lane until then, when it is asked of again
 
     @property
     def key(self) -> str:

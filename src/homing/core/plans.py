@@ -2,7 +2,8 @@
 What the configuration means, frozen: conditions parsed, mappings compiled, names resolved.
 
 ``homing.config`` builds these once at load; everything that decides reads them and nothing else.
-Durations are seconds. A *scope* is ``"global"`` or the name of an unsubscribe group.
+Durations are seconds; those of journeys and caps milliseconds, as their names say. A *scope* is
+``"global"`` or the name of an unsubscribe group.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from homing.core.fql import Condition
+    from homing.core.journeys.program import Journey, QuietHours
     from homing.core.mapping import Compiled
 
 
@@ -176,6 +178,14 @@ class Writeback:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """At most *max* emails of marketing to a person in any *per_ms* milliseconds."""
+
+    max: int
+    per_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plans:
     """
     Everything the core decides by.
@@ -194,6 +204,9 @@ class Plans:
     unknown_after_s: float = 300.0
     silent_after_s: float = 1_800.0
     writes_to_segment: bool = True  # False: no call is asked for that nobody would make
+    journeys: Mapping[str, Journey] = field(default_factory=dict)  # in file order
+    caps: tuple[Cap, ...] = ()  # over all journeys and routes; each holds
+    quiet: QuietHours | None = None  # None: no hours are quiet but a journey's own
 
     def without_segment(self) -> Plans:
         """The same where Segment has given no write key: nothing may wait for one."""

@@ -18,6 +18,7 @@ from homing.adapters.sqlite.state import SqliteState
 from homing.core.decide import Rules
 from homing.core.errors import HomingError
 from homing.pipeline import Stages
+from homing.processes.pinned import programs_of, renewed
 from homing.stages.alert import Alerter
 from homing.stages.deliver import Deliverer, Post
 from homing.stages.evaluate import Evaluator
@@ -28,6 +29,7 @@ from homing.stages.recover import recover
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Retention, Sweeper
 from homing.stages.take import Taker
+from homing.stages.wake import Waker
 from homing.stages.write_back import WriteBack, authorization_of
 
 if TYPE_CHECKING:
@@ -82,7 +84,9 @@ class Assembly:
         bearer, post = _bearer(settings, environ), Post.of(plans)
         alert_url = _alert_url(settings, environ)
         self.loaded = loaded
-        stages.evaluate.taker.rules = Rules(plans)
+        taker = stages.evaluate.taker
+        taker.rules = Rules(plans, renewed(taker.rules.programs, loaded))
+        stages.wake.look_again()
         stages.deliver.post = post
         stages.deliver.connections = connections_for(settings.sendgrid.rate.mail)
         stages.deliver.rate.per_second = settings.sendgrid.rate.mail
@@ -146,7 +150,8 @@ async def assemble(
     )
     renderer = EmailRenderer()
     plans = plans_of(loaded)
-    taker = Taker(clock, Rules(plans), lambda: secrets.randbits(40))
+    programs = await store.write(lambda tx: programs_of(tx, loaded, now_ms=clock.now_ms()))
+    taker = Taker(clock, Rules(plans, programs), lambda: secrets.randbits(40))
     evaluate = Evaluator(store, reader, clock, taker=taker)
     deliver = Deliverer(
         store, sendgrid, clock, Post.of(plans),
@@ -156,6 +161,7 @@ async def assemble(
     alerts = _alerts_to(alert_url)
     stages = Stages(
         evaluate,
+        Waker(store, clock, taker, evaluate.caught_up),
         deliver,
         Suppress(store, sendgrid, clock, capture=capture),
         WriteBack(store, segment, clock, write_key, capture=capture),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from homing.core import segment_calls
 from homing.core.effects import Dest, NewEffect, WantCall
+from homing.core.journeys.run import passage_of
 from homing.core.segment_calls import CallRefused
 from homing.core.wire import json_bytes
 
@@ -65,13 +66,21 @@ def who_of(person: Person) -> segment_calls.Who:
 
 
 def _message(want: WantCall, cause: Cause, number: int) -> Mapping[str, Any]:
-    why = segment_calls.Cause(_event_key(cause.event), want.rule, number)
-    who, at_ms = who_of(cause.person), cause.event.at_ms
+    why, who = _why(want, cause, number), who_of(cause.person)
     if want.call == "track":
         return segment_calls.track_call(
-            why, who, event=want.name or "", properties=want.fields, at_ms=at_ms
+            why, who, event=want.name or "", properties=want.fields, at_ms=cause.at_ms
         )
-    return segment_calls.identify_call(why, who, traits=want.fields, at_ms=at_ms)
+    return segment_calls.identify_call(why, who, traits=want.fields, at_ms=cause.at_ms)
+
+
+def _why(want: WantCall, cause: Cause, number: int) -> segment_calls.Cause:
+    """What tells a call from all others: of a journey also the run's key, and where it was."""
+    event = _event_key(cause.event)
+    if cause.origin is None:
+        return segment_calls.Cause(event, want.rule, number)
+    place = passage_of(cause.origin)
+    return segment_calls.Cause(event, f"{want.rule}/{cause.journey.get('key')}", place)
 
 
 def _event_key(event: Happened) -> str:

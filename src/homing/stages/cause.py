@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from homing.core.events import Happened
+    from homing.core.gate import Refusal
     from homing.core.people import Person
     from homing.core.plans import Plans
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
-    """The event, its person after it, the plans in force, the moment."""
+    """
+    The event, its person after it, the plans in force, the moment.
+
+    Of a journey also what is seen of the run, the *origin* that tells its sends from all others,
+    when its step was passed, and why what it asks for must not leave, if so.
+    """
 
     event: Happened
     person: Person
     plans: Plans
     now_ms: int
+    journey: Mapping[str, object] = {}
+    origin: int | None = None
+    passed_ms: int | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def at_ms(self) -> int:
+        """When it happened: the event, or the run's step."""
+        return self.event.at_ms if self.passed_ms is None else self.passed_ms

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-from homing.core import gate, ledger, mail
+from homing.core import ledger, mail
 from homing.core.backoff import next_delay_s
 from homing.core.effects import ClaimedSend, Dest, SendRow
 from homing.core.errors import HomingError
@@ -35,7 +35,7 @@ from homing.log import (
     log,
 )
 from homing.ports import Attempt
-from homing.stages import act, compose, crash, moves
+from homing.stages import act, admit, compose, crash, moves
 from homing.stages.circuit import OURS, Circuit, StageBroken, got_through, pause
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from homing.stages.rate import Rate
 
 MAIL_PATH = "/v3/mail/send"
-OF_EMAIL = "email/"
 FIRST_PROBE_MS, LAST_PROBE_MS = 1_000, 30_000
 FOREVER = 1 << 62
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
@@ -113,6 +112,7 @@ class Deliverer:
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     next_due_ms: int | None = None
     _held: bool = False
+    _heeded: Post | None = None  # the one by which journeys that were paused went on
     _catching_up: asyncio.Future[None] | None = None
     _launching: asyncio.Task[int] | None = None
     _landed: list[_Back] = field(default_factory=list)
@@ -194,27 +194,36 @@ class Deliverer:
         limit = self.circuit.granted(tx, limit, in_flight=in_flight, is_waited=_has_heads)
         if limit <= 0:
             return []
-        now = self.clock.now_ms()
+        now, plans = self.clock.now_ms(), self.post.plans
+        if self._heeded is not self.post:
+            admit.resume_journeys(tx, plans, now=now)
+            self._heeded = self.post
+        admit.return_deferred(tx, now=now)
         pauses = tx.books.pauses()
         rows = self._probes_of(tx, pauses, now=now)[:limit]
         probes = {row.id for row in rows}
         rows += tx.sends.claimable(now=until, limit=limit - len(rows)) if limit > len(rows) else []
         claimed: list[ClaimedSend] = []
         for row in rows:
-            one = self._admitted(tx, row, now=now, pauses={} if row.id in probes else pauses)
+            if admit.is_to_wait_for_ticks(tx, row, plans, now=now):
+                continue
+            paused = {} if row.id in probes else pauses
+            one = admit.admitted(tx, row, plans, now=now, pauses=paused)
             if one is not None:
                 claimed.append(one)
+                if plans.caps and admit.is_marketing(row):
+                    tx.sends.mark_marketing(row.person, at=now, send=row.id)
         if claimed:
             crash.reached(crash.BEFORE_INTENT)
             self._intend(tx, claimed, now=now)
-        self.next_due_ms = tx.sends.next_due()
+        self.next_due_ms = _earlier(tx.sends.next_due(), tx.sends.next_deferred())
         return claimed
 
     def _probes_of(self, tx: Tx, pauses: Mapping[str, Pause], *, now: int) -> list[SendRow]:
         """One of what stepped aside for each email that we paused, now and then."""
         rows: list[SendRow] = []
         for name, standing in pauses.items():
-            email = name.removeprefix(OF_EMAIL)
+            email = name.removeprefix(admit.OF_EMAIL)
             if email == name or standing.by != OURS:
                 continue
             probing = self._probes.setdefault(name, _Probing(now))
@@ -230,27 +239,6 @@ class Deliverer:
             one.row.attempt += 1
         tx.sends.intend(*(one.row.id for one in claimed), now=now)
         self.rate.take(len(claimed))
-
-    def _admitted(
-        self, tx: Tx, row: SendRow, *, now: int, pauses: Mapping[str, Pause]
-    ) -> ClaimedSend | None:
-        email = self.post.plans.emails.get(row.email)
-        if email is None:
-            moves.refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
-            return None
-        records = {} if row.address is None else tx.suppressions.of(row.address)
-        asked = gate.Asked(email, row.address, records, now, row.expires_at)
-        refusal = gate.refusal_of(asked)
-        if refusal is not None:
-            moves.refuse(tx, row, refusal)
-            return None
-        if OF_EMAIL + row.email in pauses:
-            # its lane is free meanwhile; `resume` puts it back
-            row.lane, row.head = None, 0
-            row.reason = f"paused: email {row.email}"
-            tx.sends.save(row)
-            return None
-        return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
 
     async def _fly(self, claimed: ClaimedSend, post: Post) -> None:
         try:
@@ -317,8 +305,8 @@ class Deliverer:
         """It got through: whatever was wrong with the key, the account or the sender is mended."""
         got_through(tx, Dest.MAIL, left_at_ms=back.left_at)
         email = back.claimed.row.email
-        if got_through(tx, OF_EMAIL + email, left_at_ms=back.left_at):
-            self._probes.pop(OF_EMAIL + email, None)
+        if got_through(tx, admit.OF_EMAIL + email, left_at_ms=back.left_at):
+            self._probes.pop(admit.OF_EMAIL + email, None)
             act.put_back(tx, email, now_ms=now)
 
     def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
@@ -400,7 +388,7 @@ class Deliverer:
         row.due_at, row.reason = now, outcome.reason
         if outcome.scope is Scope.EMAIL:
             row.lane, row.head = None, 0
-            name = OF_EMAIL + row.email
+            name = admit.OF_EMAIL + row.email
             self._probes.setdefault(name, _Probing(now + FIRST_PROBE_MS))
         else:
             name = Dest.MAIL.value
@@ -413,6 +401,10 @@ class Deliverer:
         self._probes.clear()
         self.circuit.reset()
         self.wake.set()
+
+
+def _earlier(first: int | None, second: int | None) -> int | None:
+    return min((due for due in (first, second) if due is not None), default=None)
 
 
 def _has_heads(tx: Tx) -> bool:

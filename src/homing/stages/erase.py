@@ -56,6 +56,7 @@ def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) 
             tx.events.anonymise(row.id)
         tx.events.ask_erasure((row.request, row.item) for row in rows)
         _drop_effects(tx, ids)
+        tx.runs.erase(ids)
         tx.people.delete(ids, last_event=tx.events.cursor().next_event)
         for address in addresses:
             tx.suppressions.hide(address)

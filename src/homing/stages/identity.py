@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from homing.core import people
 from homing.core.people import Identity, IdKind, Person
+from homing.stages import journey
 
 if TYPE_CHECKING:
     from homing.ports import Tx
@@ -67,7 +68,7 @@ class Known:
             self.forget()
 
 
-def person_of(tx: Tx, known: Known, data: Mapping[str, Any]) -> Person | None:
+def person_of(tx: Tx, known: Known, data: Mapping[str, Any], *, now_ms: int) -> Person | None:
     """
     The person of a Segment event, made or merged if need be; None if it names nobody.
 
@@ -78,9 +79,9 @@ def person_of(tx: Tx, known: Known, data: Mapping[str, Any]) -> Person | None:
     if not names:
         return None
     if data.get("type") == "alias":
-        return _aliased(tx, known, data, names=names)
+        return _aliased(tx, known, data, names=names, now_ms=now_ms)
     if data.get("type") == "identify" and len(names) > 1:
-        return _linked(tx, known, names)
+        return _linked(tx, known, names, now_ms=now_ms)
     return _found_or_made(tx, known, names[:1])
 
 
@@ -97,7 +98,7 @@ def _found_or_made(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
     return person
 
 
-def _linked(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
+def _linked(tx: Tx, known: Known, names: Sequence[Identity], *, now_ms: int) -> Person:
     """The strongest name's person, with the other names led to it."""
     person = known.find(tx, names[0])
     for name in names[1:]:
@@ -106,7 +107,7 @@ def _linked(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
             # who was anonymous, or an address, until now gets a name; somebody else's does not
             person = other if other is not None and other.user_id is None else None
         elif other is not None and other.id != person.id and _is_nobody_else(other, name):
-            person = _merged(tx, known, winner=person, loser=other)
+            person = _merged(tx, known, winner=person, loser=other, now_ms=now_ms)
     if person is None:
         person = tx.people.add(names[:1])
     after = people.with_identities(person, names)
@@ -139,7 +140,9 @@ def _may_lead(tx: Tx, known: Known, name: Identity, *, person: Person) -> bool:
     return other.id != person.id and name.kind is IdKind.ANONYMOUS
 
 
-def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[Identity]) -> Person:
+def _aliased(
+    tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[Identity], now_ms: int
+) -> Person:
     winner = _found_or_made(tx, known, names[:1])
     previous = data.get("previousId")
     if not isinstance(previous, str) or not previous:
@@ -148,7 +151,7 @@ def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[I
         value = previous.lower() if kind is IdKind.EMAIL else previous
         loser = known.find(tx, Identity(kind, value))
         if loser is not None and loser.id != winner.id:
-            return _merged(tx, known, winner=winner, loser=loser)
+            return _merged(tx, known, winner=winner, loser=loser, now_ms=now_ms)
         if loser is not None:
             return winner
     before = Identity(IdKind.ANONYMOUS, previous)
@@ -157,9 +160,10 @@ def _aliased(tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[I
     return winner
 
 
-def _merged(tx: Tx, known: Known, *, winner: Person, loser: Person) -> Person:
+def _merged(tx: Tx, known: Known, *, winner: Person, loser: Person, now_ms: int) -> Person:
     merged = people.merge(winner, loser)
     tx.people.merge(loser.id, merged)
+    journey.merged(tx, merged.id, now_ms=now_ms)
     known.forget()
     known.keep(merged)
     return merged

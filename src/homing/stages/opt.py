@@ -26,7 +26,7 @@ def change(tx: Tx, want: WantSuppression, cause: Cause) -> None:
         return
     source = _source_of(want, cause)
     scope = suppression.scope_of(want.scope)
-    made = Suppression(scope, want.suppressed, cause.event.at_ms, source, want.rule)
+    made = Suppression(scope, want.suppressed, cause.at_ms, source, want.rule)
     if not settle(tx, address, made):
         return
     if source is Source.HOMING and cause.plans.writeback.suppression_to_segment:

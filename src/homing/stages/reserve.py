@@ -35,9 +35,11 @@ NO_FLAGS = SendFlag(0)
 NO_DATA = b"{}"
 
 
-def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]) -> None:
+def carry_out(
+    tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]
+) -> NewSend | None:
     """
-    Write what a wish asks for.
+    Write what a wish asks for; the send, if it is one and was not reserved before.
 
     Args:
         number: Which of its event's wishes it is.
@@ -46,7 +48,7 @@ def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[
     """
     match wish:
         case WantSend():
-            reserve_send(tx, wish, cause, tag=mint())
+            return reserve_send(tx, wish, cause, tag=mint())
         case WantCall():
             calls.write_call(tx, wish, cause, number=number)
         case WantSuppression():
@@ -58,6 +60,7 @@ def carry_out(tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[
         case CannotDo():
             tx.books.count("actions:failed")
             tx.books.alert("action_failed", wish.rule, wish.reason, at=cause.now_ms)
+    return None
 
 
 def lane_of(person: int, kind: EmailClass) -> int:
@@ -67,9 +70,9 @@ def lane_of(person: int, kind: EmailClass) -> int:
 
 def reserve_send(
     tx: Tx, want: WantSend, cause: Cause, *, tag: int, flags: SendFlag = NO_FLAGS
-) -> int | None:
+) -> NewSend | None:
     """
-    Reserve a send, or record why there is none; its number, None if it was reserved before.
+    Reserve a send, or record why there is none; None if it was reserved before.
 
     Unique on (event, rule, step): a redelivered event, a replay or a crash cannot reserve twice.
     """
@@ -83,7 +86,7 @@ def reserve_send(
     if send.address is not None and lane is not None:
         tx.sends.add_trace(address_trace(send.address), number)
     tx.books.count(f"sends:{send.state}")
-    return number
+    return send
 
 
 class _Draft(msgspec.Struct, frozen=True, gc=False):
@@ -99,14 +102,14 @@ def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) ->
     """Resolve address and data, and ask: does the gate let it leave, would SendGrid take it?"""
     expires_at = cause.now_ms + int(email.deliver_within_s * 1000)
     facts: dict[str, object] = {"id": key, "time": iso_time(cause.now_ms)}
-    root = root_of(cause.event, cause.person, send=facts)
+    root = root_of(cause.event, cause.person, send=facts, journey=cause.journey)
     address, encoded = None, NO_DATA
-    refusal: gate.Refusal | None = None
+    refusal: gate.Refusal | None = cause.refusal
     try:
         address = address_of(want, root, cause.person, email_to=email.to)
         records = {} if address is None else tx.suppressions.of(address)
         asked = gate.Asked(email, address, records, cause.now_ms, expires_at)
-        refusal = gate.refusal_of(asked)
+        refusal = cause.refusal or gate.refusal_of(asked)
         # also of one that does not leave: a preview shows it
         data = template_data(want, root, email_data=email.data)
         encoded = json_bytes(data)
@@ -137,7 +140,7 @@ def _row(  # noqa: PLR0913  a row has many columns
     return NewSend(
         id=number,
         tag=tag,
-        origin=cause.event.id,
+        origin=cause.event.id if cause.origin is None else cause.origin,
         rule=want.rule,
         step=want.step,
         variant=want.variant,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -19,13 +19,15 @@ from homing.core.segment_calls import is_echo
 from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse_event
 from homing.core.splitting import Element
 from homing.log import EVENT_QUARANTINED, log
-from homing.ports import EventRow, Request
-from homing.stages import erase, home, identity, reserve
+from homing.ports import Definition, EventRow, Request
+from homing.stages import erase, home, identity, journey, reserve
 from homing.stages.cause import Cause
 from homing.stages.compose import TEST_ARG
 from homing.stages.ledger import Ledger
 
 if TYPE_CHECKING:
+    from homing.core.effects import NewSend, Wish
+    from homing.core.journeys.run import Passage, Run
     from homing.core.people import Person
     from homing.core.sendgrid import EmailEvent
     from homing.ports import Clock, Tx
@@ -45,6 +47,16 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     element: Element
 
 
+class Observer(Protocol):
+    """Is told of decisions while they are carried out; of those that are undone, too."""
+
+    def wished(self, wish: Wish, send: NewSend | None, cause: Cause) -> None:
+        """A rule asked for something; the send, if one was reserved or refused."""
+
+    def passed(self, run: Run, passage: Passage) -> None:
+        """Something happened to a run."""
+
+
 @dataclass(slots=True)
 class Taker:
     """
@@ -54,14 +66,21 @@ class Taker:
         rules: The plans in force.
 
         mint: Gives a random 40-bit tag per send.
+
+        salt: Moves all chance of journeys (a simulation's seed).
+
+        observer: Is told of every decision: a simulation's.
     """
 
     clock: Clock
     rules: Rules
     mint: Callable[[], int]
+    salt: str = ""
+    observer: Observer | None = None
     _known: identity.Known = field(default_factory=identity.Known)
     _surroundings: home.Surroundings = field(default_factory=home.Surroundings)
     _ledger: Ledger = field(default_factory=Ledger)
+    _defined: Rules | None = None
 
     def take(self, tx: Tx, taken: Taken, number: int, *, apart: bool) -> None:
         """
@@ -71,6 +90,8 @@ class Taker:
             apart: If it cannot be evaluated, only what it did itself is undone, and its row says
                 why. Otherwise that is raised, and the whole transaction is to be undone.
         """
+        if self._defined is not self.rules:
+            self._define(tx)
         draft = _Draft.of(taken, number)
         if not self._meet(tx, draft):
             tx.books.count("events:duplicates")
@@ -99,10 +120,24 @@ class Taker:
         """The last event of a transaction was taken: write what could wait for it."""
         self._ledger.write(tx)
 
+    def _define(self, tx: Tx) -> None:
+        """Keep the versions of journeys in force: a run stays on the one it enters."""
+        programs = self.rules.programs
+        for name, text in programs.definitions.items():
+            tx.runs.define(Definition(name, programs.current[name].version, text))
+        self._defined = self.rules
+
     def forget(self) -> None:
         """A transaction was undone: read again what it had read."""
+        self._defined = None
         self._known.forget()
         self._ledger.forget()
+
+    def desk(self) -> journey.Desk:
+        """With what runs are decided at this moment."""
+        observe = None if self.observer is None else self.observer.passed
+        now_ms = self.clock.now_ms()
+        return journey.Desk(self.rules, self._known, now_ms, self.mint, self.salt, observe)
 
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
@@ -177,7 +212,7 @@ class Taker:
             erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
             draft.erase(tx)
             return
-        person = identity.person_of(tx, self._known, data)
+        person = identity.person_of(tx, self._known, data, now_ms=self.clock.now_ms())
         if person is None:
             draft.quarantine(NOBODY)
             return
@@ -248,11 +283,15 @@ class Taker:
         if decision.person is not person:
             tx.people.save(decision.person)
             self._known.keep(decision.person)
-        if not decision.wishes:
-            return
-        cause = Cause(event, decision.person, self.rules.plans, self.clock.now_ms())
-        for number, wish in enumerate(decision.wishes):
-            reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
+        if decision.wishes:
+            cause = Cause(event, decision.person, self.rules.plans, self.clock.now_ms())
+            for number, wish in enumerate(decision.wishes):
+                send = reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
+                if self.observer is not None:
+                    self.observer.wished(wish, send, cause)
+        if self.rules.candidates(event.type, event.name).journeys.any:
+            self._ledger.write(tx)  # it reads and writes sends, too
+            journey.hear(tx, event, decision.person, self.desk())
 
 
 _COUNT_OF = {state: f"events:{state}" for state in EventState}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from homing.adapters.memory.effects import MemoryEffects
 from homing.adapters.memory.events import MemoryEvents
+from homing.adapters.memory.runs import MemoryRuns
 from homing.adapters.memory.sends import MemorySends
 from homing.adapters.memory.table import Journal, Table
 from homing.core.people import Identity, Person, with_identities
@@ -18,11 +19,18 @@ class MemoryPeople:
     """See `homing.ports.People`."""
 
     def __init__(
-        self, journal: Journal, *, events: MemoryEvents, sends: MemorySends, effects: MemoryEffects
+        self,
+        journal: Journal,
+        *,
+        events: MemoryEvents,
+        sends: MemorySends,
+        effects: MemoryEffects,
+        runs: MemoryRuns,
     ) -> None:
         self._events = events
         self._sends = sends
         self._effects = effects
+        self._runs = runs
         self._last: Table[None, int] = Table(journal)
         self._rows: Table[int, Person] = Table(journal)
         self._names: Table[Identity, int] = Table(journal)
@@ -64,13 +72,14 @@ class MemoryPeople:
         self._names_of[person] = (*(self._names_of.get(person) or ()), identity)
 
     def merge(self, loser: int, winner: Person) -> None:
-        """Save the winner; names, open sends and open effects of the loser become theirs."""
+        """Save the winner; names, runs, open sends and open effects of the loser become theirs."""
         self.save(winner)
         for name in self.identities(loser):
             self.link(name, winner.id)
         self._merged[loser] = winner.id
         self._sends.merge(loser, winner.id)
         self._effects.merge(loser, winner.id)
+        self._runs.merge(loser, winner.id)
         self._rows.drop(loser)
 
     def identities(self, person: int) -> list[Identity]:

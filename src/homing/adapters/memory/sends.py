@@ -8,12 +8,15 @@ from dataclasses import replace
 from homing.adapters.memory.table import Journal, Table
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
+from homing.core.journeys.run import run_of
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Attempt
 
 NEWEST = 1 << 62
 OUT = frozenset({SendState.IN_FLIGHT, SendState.UNKNOWN})
 APART = CLAIMABLE | {SendState.PARKED}
+# what left, as far as anybody knows
+REACHED = OUT | {SendState.PARKED, SendState.ACCEPTED, SendState.DROPPED}
 OPEN = CLAIMABLE | OUT | {SendState.PARKED}
 
 
@@ -30,7 +33,10 @@ class MemorySends:
         self._data: Table[int, bytes] = Table(journal)
         self._once: Table[tuple[int, str, str], int] = Table(journal)
         self._of_origin: Table[int, tuple[int, ...]] = Table(journal)
+        self._of_run: Table[int, tuple[int, ...]] = Table(journal)
         self._of_person: Table[int, tuple[int, ...]] = Table(journal)
+        self._marked: Table[int, tuple[int, int]] = Table(journal)  # whose, and when
+        self._marked_of: Table[int, tuple[int, ...]] = Table(journal)
         self._lanes: Table[int, tuple[int, ...]] = Table(journal)
         self._heads: Table[int, None] = Table(journal)
         self._traces: Table[int, tuple[int, ...]] = Table(journal)
@@ -49,10 +55,45 @@ class MemorySends:
         self._last[None] = max(send.id, self.next_id() - 1)
         self._data[send.id] = send.data
         _append(self._of_origin, send.origin, send.id)
+        run = run_of(send.origin)
+        if run is not None:
+            _append(self._of_run, run, send.id)
         _append(self._of_person, send.person, send.id)
         self._put(_row(send, lane))
         self._enter(send.id, lane)
         return True
+
+    def deferred_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Sends out of their lanes that are to be asked of again by now, in order of due time."""
+        due = [row for row in self._all() if row.deferred is not None and row.deferred <= now]
+        return self._copies(sorted(due, key=lambda row: (row.deferred, row.id)))[:limit]
+
+    def next_deferred(self) -> int | None:
+        """When the next of these falls due."""
+        times = (row.deferred for row in self._all() if row.deferred is not None)
+        return min(times, default=None)
+
+    def deferred_of(self, rule: str, *, limit: int) -> list[SendRow]:
+        """The deferred sends of a rule, oldest first."""
+        rows = (row for row in self._all() if row.deferred is not None and row.rule == rule)
+        return self._in_order(rows)[:limit]
+
+    def mark_marketing(self, person: int, *, at: int, send: int) -> None:
+        """Keep that a send of marketing left for a person at *at*; of a second time, the later."""
+        marked = self._marked.get(send)
+        if marked is None:
+            _append(self._marked_of, person, send)
+            self._marked[send] = person, at
+        else:
+            self._marked[send] = marked[0], max(marked[1], at)
+
+    def marketing_since(self, person: int, *, since: int) -> list[tuple[int, SendRow]]:
+        """What was marked from *since* on and may have reached the person: when, and the send."""
+        marked = self._copies(self._known(self._marked_of.get(person)))
+        found = [(self._marked[row.id][1], row) for row in marked if row.state in REACHED]
+        return sorted(
+            (one for one in found if one[0] >= since), key=lambda one: (one[0], one[1].id)
+        )
 
     def claimable(self, *, now: int, limit: int) -> list[SendRow]:
         """Heads of lanes that are due, oldest first."""
@@ -135,6 +176,7 @@ class MemorySends:
         else:
             self.save(row)
         row.lane, row.head = lane, int(row.id in self._heads)
+        row.deferred = None
 
     def get(self, number: int) -> SendRow | None:
         """One send."""
@@ -175,7 +217,10 @@ class MemorySends:
         return self._in_order(
             row
             for row in self._all()
-            if row.email == email and row.lane is None and row.state in CLAIMABLE
+            if row.email == email
+            and row.lane is None
+            and row.deferred is None
+            and row.state in CLAIMABLE
         )[:limit]
 
     def open_of_person(self, person: int) -> list[SendRow]:
@@ -184,8 +229,12 @@ class MemorySends:
         return self._in_order(row for row in rows if row.lane is not None or row.state in APART)
 
     def of_event(self, number: int) -> list[SendRow]:
-        """The sends that an event caused, also those that were refused."""
+        """The sends that a route reserved for an event, also those that were refused."""
         return self._in_order(self._known(self._of_origin.get(number)))
+
+    def of_run(self, number: int) -> list[SendRow]:
+        """The sends of a run, also those that were refused, oldest first."""
+        return self._in_order(self._known(self._of_run.get(number)))
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
@@ -204,6 +253,7 @@ class MemorySends:
         self._put(replace(row, address=None, user="", reason=reason))
         self._attempts[number] = tuple(replace(a, detail="") for a in self.attempts(number))
         self._data.drop(number)
+        self._unmark(number)
         if row.address is not None:
             _remove(self._traces, address_trace(row.address), number)
         if row.message_id is not None:
@@ -223,6 +273,7 @@ class MemorySends:
             self._once.drop((row.origin, row.rule, row.step))
             self._data.drop(row.id)
             self._attempts.drop(row.id)
+            self._unmark(row.id)
         return len(gone)
 
     def merge(self, loser: int, winner: int) -> None:
@@ -236,10 +287,20 @@ class MemorySends:
             self._put(replace(row, lane=lane, person=winner))
             _remove(self._of_person, loser, row.id)
             _append(self._of_person, winner, row.id)
+        for number in self._marked_of.get(loser) or ():
+            self._marked[number] = winner, self._marked[number][1]
+            _append(self._marked_of, winner, number)
+        self._marked_of.drop(loser)
         for lane in (winner * 2, winner * 2 + 1):
             for number in self._lanes.get(lane) or ():
                 self._heads.drop(number)
             self._promote(lane)
+
+    def _unmark(self, number: int) -> None:
+        marked = self._marked.get(number)
+        if marked is not None:
+            _remove(self._marked_of, marked[0], number)
+            self._marked.drop(number)
 
     def _all(self) -> list[SendRow]:
         return self._rows.values()
@@ -305,10 +366,11 @@ def _row(send: NewSend, lane: int | None) -> SendRow:
 
 
 def _changed(kept: SendRow, row: SendRow, lane: int | None) -> SendRow:
+    deferred = row.deferred if lane is None and row.state in CLAIMABLE else None
     return replace(
         kept, state=str(row.state), reason=row.reason, due_at=row.due_at,
         expires_at=row.expires_at, attempt=row.attempt, lane=lane, unknown_due=row.unknown_due,
         silent_due=row.silent_due, mail=row.mail, accepted_at=row.accepted_at,
         delivered_at=row.delivered_at, last_event_at=row.last_event_at,
-        message_id=row.message_id, flags=row.flags,
+        message_id=row.message_id, flags=row.flags, deferred=deferred,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from homing.adapters.memory.books import MemoryBooks
 from homing.adapters.memory.effects import MemoryEffects
 from homing.adapters.memory.events import MemoryEvents
 from homing.adapters.memory.people import MemoryPeople
+from homing.adapters.memory.runs import MemoryRuns
 from homing.adapters.memory.sends import MemorySends
 from homing.adapters.memory.suppressions import MemorySuppressions
 from homing.adapters.memory.table import Journal
@@ -26,8 +27,9 @@ class MemoryTx:
         self.events = MemoryEvents(journal)
         self.sends = MemorySends(journal)
         self.effects = MemoryEffects(journal)
+        self.runs = MemoryRuns(journal)
         self.people = MemoryPeople(
-            journal, events=self.events, sends=self.sends, effects=self.effects
+            journal, events=self.events, sends=self.sends, effects=self.effects, runs=self.runs
         )
         self.suppressions = MemorySuppressions(journal)
         self.books = MemoryBooks(journal)
@@ -50,6 +52,11 @@ class MemoryState:
         self._journal = Journal()
         self._tx = MemoryTx(self._journal)
         self._journal.keep()
+
+    @property
+    def now(self) -> MemoryTx:
+        """What is in it, to be read."""
+        return self._tx
 
     async def write(self, job: Callable[[MemoryTx], T]) -> T:
         """Run *job* in a transaction; its result, or what it raised, undone."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
+from homing.adapters.sqlite.runs import MERGE as MERGE_RUNS
 from homing.adapters.sqlite.sql import executing, load
 from homing.core.people import Identity, IdKind, Person, partition_of, with_identities
 
@@ -74,11 +75,12 @@ class SqlitePeople:
         self._execute(SQL.link, (identity.kind, identity.value, person))
 
     def merge(self, loser: int, winner: Person) -> None:
-        """Save the winner; names, open sends and open effects of the loser become theirs."""
+        """Save the winner; names, runs, open sends and open effects of the loser become theirs."""
         self.save(winner)
         moved = (winner.id, loser)
         for sql in (SQL.move_identities, SQL.move_merged, SQL.add_merged, SQL.move_sends,
-                    SQL.move_sends_apart, SQL.move_effects, SQL.move_effects_ended):  # fmt: skip
+                    SQL.move_sends_apart, SENDS.move_marketing, SQL.move_effects,
+                    SQL.move_effects_ended, *MERGE_RUNS):  # fmt: skip
             self._execute(sql, moved)
         for lane in (winner.id * 2, winner.id * 2 + 1):
             self._execute(SQL.clear_heads, (lane,))

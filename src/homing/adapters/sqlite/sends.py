@@ -9,6 +9,7 @@ from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.sql import executing, load
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
+from homing.core.journeys.run import origins_of
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.core.wire import json_bytes
 from homing.ports import Attempt
@@ -60,6 +61,28 @@ class SqliteSends:
             return False
         self._execute(SQL.save_data, (send.id, send.data))
         return True
+
+    def deferred_due(self, *, now: int, limit: int) -> list[SendRow]:
+        """Sends out of their lanes that are to be asked of again by now, in order of due time."""
+        return self._rows(SQL.deferred_due, (now, limit))
+
+    def next_deferred(self) -> int | None:
+        """When the next of these falls due."""
+        due: int | None = self._execute(SQL.next_deferred).get
+        return due
+
+    def deferred_of(self, rule: str, *, limit: int) -> list[SendRow]:
+        """The deferred sends of a rule, oldest first."""
+        return self._rows(SQL.deferred_of, (rule, limit))
+
+    def mark_marketing(self, person: int, *, at: int, send: int) -> None:
+        """Keep that a send of marketing left for a person at *at*; of a second time, the later."""
+        self._execute(SQL.mark_marketing, (send, person, at))
+
+    def marketing_since(self, person: int, *, since: int) -> list[tuple[int, SendRow]]:
+        """What was marked from *since* on and may have reached the person: when, and the send."""
+        rows = self._execute(SQL.marketing_since, (person, since)).fetchall()
+        return [(at, SendRow(*row)) for at, *row in rows]
 
     def claimable(self, *, now: int, limit: int) -> list[SendRow]:
         """Heads of lanes that are due, oldest first."""
@@ -130,6 +153,7 @@ class SqliteSends:
             self.save(row)
             return
         row.lane, row.head = lane, 1 - int(self._execute(SQL.lane_busy, (lane,)).get)
+        row.deferred = None
         self._write(row, row.lane, row.head)
         if head and others:
             self._execute(SQL.promote, (before,))
@@ -191,8 +215,12 @@ class SqliteSends:
         return self._rows(SQL.open_of_person, (person,))
 
     def of_event(self, number: int) -> list[SendRow]:
-        """The sends that an event caused, also those that were refused."""
+        """The sends that a route reserved for an event, also those that were refused."""
         return self._rows(SQL.of_event, (number,))
+
+    def of_run(self, number: int) -> list[SendRow]:
+        """The sends of a run, also those that were refused, oldest first."""
+        return self._rows(SQL.of_run, origins_of(number))
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
@@ -210,6 +238,7 @@ class SqliteSends:
         self._execute(SQL.erase, (number,))
         self._execute(SQL.erase_attempts, (number,))
         self._execute(SQL.prune_data, (number,))
+        self._execute(SQL.drop_marketing, (number,))
 
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete the oldest sends reserved before, but for those still open; how many rows went."""
@@ -222,7 +251,7 @@ class SqliteSends:
         gone = [row for row in ended if row != (last,)]
         for (number,) in gone:
             self._drop_traces(number)
-        for sql in (SQL.prune, SQL.prune_data, SQL.prune_attempts):
+        for sql in (SQL.prune, SQL.prune_data, SQL.prune_attempts, SQL.drop_marketing):
             self._db.executemany(sql, gone)
         return len(gone) + self._prune_traces(limit)
 
@@ -241,11 +270,12 @@ class SqliteSends:
         return int(self._changes())
 
     def _write(self, row: SendRow, lane: int | None, head: int) -> None:
+        deferred = row.deferred if lane is None and row.state in CLAIMABLE else None
         self._execute(
             SQL.save,
             (row.state, row.reason, row.due_at, row.expires_at, row.attempt, lane, head,
              row.unknown_due, row.silent_due, row.mail, row.accepted_at, row.delivered_at,
-             row.last_event_at, row.message_id, row.flags, row.id),
+             row.last_event_at, row.message_id, row.flags, deferred, row.id),
         )  # fmt: skip
 
     def _rows(self, sql: str, values: tuple[int | str, ...]) -> list[SendRow]:

@@ -11,6 +11,7 @@ from homing.adapters.sqlite.effects import SqliteEffects
 from homing.adapters.sqlite.events import SqliteEvents
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.people import SqlitePeople
+from homing.adapters.sqlite.runs import SqliteRuns
 from homing.adapters.sqlite.sends import SqliteSends
 from homing.adapters.sqlite.suppressions import SqliteSuppressions
 
@@ -44,6 +45,7 @@ class SqliteTx:
         self.people = SqlitePeople(db, generations, on_delete=on_delete)
         self.sends = SqliteSends(db, generations)
         self.effects = SqliteEffects(db)
+        self.runs = SqliteRuns(db, on_delete=on_delete)
         self.suppressions = SqliteSuppressions(db, key=key)
         self.books = SqliteBooks(db)
 

@@ -58,6 +58,12 @@ class Condition:
         """
         return self.test(event, _NOBODY if facts is None else facts)
 
+    def may_hold(self, kind: str, name: str | None) -> bool:
+        """Tell whether it can be true of any event of that ``type`` and ``event``."""
+        return (self.types is None or kind in self.types) and (
+            self.events is None or name in self.events
+        )
+
     def explain(self, event: Mapping[str, object], facts: Facts | None = None) -> Explanation:
         """Tell why; evaluates every piece, so not for every event."""
         known = _NOBODY if facts is None else facts

@@ -136,7 +136,8 @@ CREATE TABLE send (
     head INTEGER NOT NULL DEFAULT 0,
     unknown_due INTEGER,
     silent_due INTEGER,
-    flags INTEGER NOT NULL DEFAULT 0
+    flags INTEGER NOT NULL DEFAULT 0,
+    deferred INTEGER
 );
 CREATE UNIQUE INDEX send_once ON send (origin, rule, step);
 CREATE INDEX send_lane ON send (lane, id) WHERE lane IS NOT NULL;
@@ -144,13 +145,20 @@ CREATE INDEX send_ready ON send (due_at, id) WHERE head = 1 AND state IN ('reser
 CREATE INDEX send_out ON send (lane) WHERE state IN ('in_flight', 'unknown');
 CREATE INDEX send_unknown ON send (unknown_due) WHERE unknown_due IS NOT NULL;
 CREATE INDEX send_silent ON send (silent_due) WHERE silent_due IS NOT NULL;
-CREATE INDEX send_aside ON send (email, id) WHERE lane IS NULL AND state IN ('reserved', 'retry');
+CREATE INDEX send_aside ON send (email, id)
+    WHERE lane IS NULL AND state IN ('reserved', 'retry') AND deferred IS NULL;
+CREATE INDEX send_deferred ON send (deferred) WHERE deferred IS NOT NULL;
+CREATE INDEX send_deferred_rule ON send (rule) WHERE deferred IS NOT NULL;
 -- no list of three: SQLite would make a table of it in every statement that writes a send
 CREATE INDEX send_apart ON send (person)
     WHERE lane IS NULL AND (state = 'reserved' OR state = 'retry' OR state = 'parked');
 CREATE INDEX send_ended ON send (state, id) WHERE lane IS NULL AND state <> 'accepted';
 
 CREATE TABLE send_data (send INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+-- when a send of marketing left, and for whom: of a merged person, for the one it became
+CREATE TABLE marketing (send INTEGER PRIMARY KEY, person INTEGER NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX marketing_person ON marketing (person, at);
 
 -- every outcome but a first acceptance, which the send itself tells
 CREATE TABLE attempt (
@@ -185,6 +193,88 @@ CREATE INDEX effect_person ON effect (person) WHERE state IN ('dead', 'dropped')
 
 -- apart, so that what is done leaves no holes behind
 CREATE TABLE effect_data (effect INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+
+-- one person's passage through one version of a journey
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    person INTEGER NOT NULL,
+    journey TEXT NOT NULL,
+    version TEXT NOT NULL,
+    key TEXT NOT NULL,
+    entered_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    step TEXT NOT NULL,
+    step_at INTEGER NOT NULL,
+    due_at INTEGER,
+    passages INTEGER NOT NULL,
+    restarts INTEGER NOT NULL,
+    variant TEXT,
+    reason TEXT,
+    watch_until INTEGER,
+    sends_until INTEGER NOT NULL,
+    ended_at INTEGER,
+    converted_at INTEGER,
+    value TEXT,
+    first_touch INTEGER,
+    last_touch INTEGER
+);
+-- in pairs, so that each run is in one of a pair: by person, watched or not; by journey, waiting
+-- or not
+CREATE INDEX run_watched ON run (person) WHERE watch_until IS NOT NULL;
+CREATE INDEX run_unwatched ON run (person) WHERE watch_until IS NULL;
+CREATE INDEX run_waiting ON run (journey) WHERE state = 'waiting';
+CREATE INDEX run_over ON run (journey) WHERE state <> 'waiting';
+CREATE INDEX run_due ON run (due_at) WHERE state = 'waiting' AND due_at IS NOT NULL;
+CREATE INDEX run_watched_until ON run (watch_until)
+    WHERE state <> 'waiting' AND watch_until IS NOT NULL;
+CREATE INDEX run_ended ON run (ended_at) WHERE watch_until IS NULL;
+
+-- apart, so that what is watched no longer leaves no holes behind
+CREATE TABLE run_context (run INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+-- who entered which journey under which key, when, and as which run: kept longer than the run
+CREATE TABLE entry (
+    person INTEGER NOT NULL,
+    journey TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (person, journey, key)
+) WITHOUT ROWID;
+
+-- what happened to runs, in order
+CREATE TABLE passage (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    step TEXT NOT NULL,
+    name TEXT NOT NULL,
+    reason TEXT,
+    due_at INTEGER,
+    event INTEGER,
+    send INTEGER,
+    value TEXT
+);
+CREATE INDEX passage_run ON passage (run);
+CREATE INDEX passage_event ON passage (event) WHERE event IS NOT NULL;
+
+-- journeys as they were configured; the one of a journey that is `defined` last is its newest
+CREATE TABLE journey_version (
+    journey TEXT NOT NULL,
+    version TEXT NOT NULL,
+    defined INTEGER NOT NULL,
+    text BLOB NOT NULL,
+    PRIMARY KEY (journey, version)
+) WITHOUT ROWID;
+
+-- how many watched runs are on a version: apart, for the text is long and this changes often
+CREATE TABLE journey_watched (
+    journey TEXT NOT NULL,
+    version TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (journey, version)
+) WITHOUT ROWID;
 
 -- what is paused: a destination, or "email/NAME"
 CREATE TABLE pause (

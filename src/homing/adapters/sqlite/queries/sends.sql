@@ -43,7 +43,7 @@ WHERE id = ?;
 -- name: save
 UPDATE send SET state = ?, reason = ?, due_at = ?, expires_at = ?, attempt = ?, lane = ?, head = ?,
     unknown_due = ?, silent_due = ?, mail = ?, accepted_at = ?, delivered_at = ?,
-    last_event_at = ?, message_id = ?, flags = ?
+    last_event_at = ?, message_id = ?, flags = ?, deferred = ?
 WHERE id = ?;
 
 -- name: step_back
@@ -107,8 +107,18 @@ SELECT * FROM send WHERE unknown_due IS NOT NULL AND unknown_due <= ? ORDER BY u
 SELECT * FROM send WHERE silent_due IS NOT NULL AND silent_due <= ? ORDER BY silent_due LIMIT ?;
 
 -- name: aside
-SELECT * FROM send WHERE state IN ('reserved', 'retry') AND lane IS NULL AND email = ?
+SELECT * FROM send
+WHERE state IN ('reserved', 'retry') AND lane IS NULL AND deferred IS NULL AND email = ?
 ORDER BY id LIMIT ?;
+
+-- name: deferred_due
+SELECT * FROM send WHERE deferred IS NOT NULL AND deferred <= ? ORDER BY deferred, id LIMIT ?;
+
+-- name: next_deferred
+SELECT min(deferred) FROM send WHERE deferred IS NOT NULL;
+
+-- name: deferred_of
+SELECT * FROM send WHERE deferred IS NOT NULL AND rule = ? ORDER BY id LIMIT ?;
 
 -- name: open_of_person
 SELECT * FROM send WHERE id IN
@@ -121,6 +131,25 @@ ORDER BY id;
 
 -- name: of_event
 SELECT * FROM send WHERE origin = ? ORDER BY id;
+
+-- name: of_run
+SELECT * FROM send WHERE origin BETWEEN ? AND ? ORDER BY id;
+
+-- name: mark_marketing
+INSERT INTO marketing (send, person, at) VALUES (?, ?, ?)
+ON CONFLICT (send) DO UPDATE SET at = max(at, excluded.at);
+
+-- name: marketing_since
+SELECT at, send.* FROM marketing JOIN send ON send.id = marketing.send
+WHERE marketing.person = ? AND at >= ?
+    AND state NOT IN ('reserved', 'retry', 'rejected', 'skipped', 'expired')
+ORDER BY at, send.id;
+
+-- name: move_marketing
+UPDATE marketing SET person = ?1 WHERE person = ?2;
+
+-- name: drop_marketing
+DELETE FROM marketing WHERE send = ?;
 
 -- name: add_attempt
 INSERT INTO attempt (send, number, at, outcome, detail) VALUES (?, ?, ?, ?, ?);

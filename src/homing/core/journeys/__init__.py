@@ -1,0 +1,1 @@
+"""Journeys: small programs over time, and the runs of people through them."""

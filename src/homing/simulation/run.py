@@ -1,0 +1,207 @@
+"""
+A simulation: events and timers in the order of a virtual clock, through the service's own stages.
+
+At one instant events come first, then ticks, then what may leave leaves. Nothing is sent; every
+email counts as delivered at once. The same input gives the same lines, to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from homing.adapters.memory.state import MemoryState
+from homing.core.decide import Rules
+from homing.core.effects import WantCall, WantSend, WantSuppression
+from homing.core.events import iso_time
+from homing.core.journeys.run import FOREVER, run_of
+from homing.core.ledger import SendState
+from homing.ports import Request
+from homing.simulation.lines import SimLine, of_passage, of_send
+from homing.stages import admit, journey, moves
+from homing.stages.take import Taken, Taker
+
+if TYPE_CHECKING:
+    from homing.adapters.memory.state import MemoryTx
+    from homing.core.effects import NewSend, SendRow, Wish
+    from homing.core.journeys.programs import Programs
+    from homing.core.journeys.run import Passage, Run
+    from homing.core.plans import Plans
+    from homing.simulation.source import Happening
+    from homing.stages.cause import Cause
+
+BATCH = 200
+
+
+@dataclass(slots=True)
+class VirtualClock:
+    """Time stands at the instant that is played."""
+
+    at_ms: int = 0
+
+    def now_ms(self) -> int:
+        """That instant."""
+        return self.at_ms
+
+    def monotonic_s(self) -> float:
+        """No slice of work is ever over."""
+        return 0.0
+
+    def chance(self) -> float:
+        """No jitter."""
+        return 0.5
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was decided at this instant: lines, passages of runs, numbers of sends."""
+
+    found: list[SimLine | tuple[Run, Passage] | int] = field(default_factory=list)
+
+    def wished(self, wish: Wish, send: NewSend | None, cause: Cause) -> None:
+        """A route asked for something."""
+        if isinstance(wish, WantSend):
+            if send is not None:
+                self.found.append(send.id)
+            return
+        name, reason = _effect_of(wish)
+        self.found.append(
+            SimLine(
+                iso_time(cause.now_ms), cause.person.label, "skipped" if reason else "effect",
+                rule=getattr(wish, "rule", None), effect=name, reason=reason,
+            )
+        )  # fmt: skip
+
+    def passed(self, run: Run, passage: Passage) -> None:
+        """Something happened to a run."""
+        self.found.append((run, passage) if passage.send is None else passage.send)
+
+
+class Simulation:
+    """
+    One run of the stages.
+
+    Args:
+        seed: Moves all chance; "" gives what the service does.
+    """
+
+    def __init__(self, plans: Plans, programs: Programs, *, seed: str = "") -> None:
+        self.clock = VirtualClock()
+        self.state = MemoryState()
+        self._plans = plans
+        self._seen = _Seen()
+        self._taker = Taker(
+            self.clock, Rules(plans, programs), lambda: 0, seed, observer=self._seen
+        )
+        self._taken = 0
+
+    def play(
+        self, happenings: Iterable[Happening], *, until_ms: int | None = None
+    ) -> Iterator[SimLine]:
+        """
+        Play events in order, and the timers between and after them.
+
+        Args:
+            until_ms: Where to stop; None: when no timer is left.
+        """
+        waiting = iter(happenings)
+        following = next(waiting, None)
+        while True:
+            at_ms = self._next_instant(following)
+            if at_ms is None or (until_ms is not None and at_ms > until_ms):
+                return
+            self.clock.at_ms = at_ms
+            while following is not None and following.at_ms <= at_ms:
+                self._take(following)
+                following = next(waiting, None)
+            self.state.write_now(self._tick)
+            yield from self.state.write_now(self._leave)
+
+    def _next_instant(self, following: Happening | None) -> int | None:
+        tx = self.state.now
+        times = [tx.runs.next_due(), tx.sends.next_deferred()]
+        if following is not None:
+            times.append(following.at_ms)
+        known = [at for at in times if at is not None and at < FOREVER]
+        return max(min(known), self.clock.at_ms) if known else None
+
+    def _take(self, happening: Happening) -> None:
+        self._taken += 1
+        number, seen = self._taken, len(self._seen.found)
+        element = happening.element
+        request = Request(number, happening.at_ms, happening.source, element.raw)
+        taken = Taken(request, 0, element)
+
+        def taking(tx: MemoryTx) -> None:
+            self._taker.take(tx, taken, number, apart=True)
+            self._taker.finish(tx)
+            row = tx.events.get(number)
+            if row is not None and row.state.value == "quarantined":
+                del self._seen.found[seen:]  # undone
+
+        self.state.write_now(taking)
+
+    def _tick(self, tx: MemoryTx) -> None:
+        now = self.clock.at_ms
+        while due := tx.runs.due(now=now, limit=BATCH):
+            for run in due:
+                journey.tick(tx, run, self._taker.desk())
+
+    def _leave(self, tx: MemoryTx) -> list[SimLine]:
+        """Let leave what may; the lines of this instant, those of earlier sends last."""
+        now = self.clock.at_ms
+        admit.return_deferred(tx, now=now)
+        settled: dict[int, None] = {}
+        while heads := tx.sends.claimable(now=now, limit=BATCH):
+            for row in heads:
+                self._settle(tx, row)
+                settled[row.id] = None
+        found, self._seen.found = self._seen.found, []
+        told = {one for one in found if isinstance(one, int)}
+        late = [number for number in settled if number not in told]
+        return [self._line(tx, one) for one in (*found, *late)]
+
+    def _line(self, tx: MemoryTx, one: SimLine | tuple[Run, Passage] | int) -> SimLine:
+        if isinstance(one, int):
+            return self._send_line(tx, one)
+        if isinstance(one, SimLine):
+            return one
+        run, passage = one
+        return of_passage(passage, run, _label(tx, run.person))
+
+    def _settle(self, tx: MemoryTx, row: SendRow) -> None:
+        now = self.clock.at_ms
+        if admit.admitted(tx, row, self._plans, now=now, pauses={}) is None:
+            return
+        if self._plans.caps and admit.is_marketing(row):
+            tx.sends.mark_marketing(row.person, at=now, send=row.id)
+        moves.move(tx, row, SendState.IN_FLIGHT)
+        tx.sends.intend(row.id, now=now)
+        tx.sends.accept({row.id: None}, now=now, silent_due=None)
+
+    def _send_line(self, tx: MemoryTx, number: int) -> SimLine:
+        row = tx.sends.get(number)
+        assert row is not None  # noqa: S101  nothing is deleted in a simulation
+        run = run_of(row.origin)
+        return of_send(
+            row, self.clock.at_ms, _label(tx, row.person), self._plans,
+            run=None if run is None else tx.runs.get(run), data=tx.sends.data(number),
+        )  # fmt: skip
+
+
+def _label(tx: MemoryTx, number: int) -> str:
+    person = tx.people.get(number)
+    return "" if person is None else person.label
+
+
+def _effect_of(wish: Wish) -> tuple[str, str | None]:
+    """What an effect is called; why it is not done, if so."""
+    if isinstance(wish, WantCall):
+        return (f"{wish.call} {wish.name}" if wish.name else wish.call), None
+    if isinstance(wish, WantSuppression):
+        return f"{'suppress' if wish.suppressed else 'unsuppress'} {wish.scope}", None
+    action = getattr(wish, "action", None)
+    if action is not None:
+        return str(action), "not run by this version"
+    return "", getattr(wish, "reason", None)

@@ -1,0 +1,88 @@
+"""The events of a simulation, put in the order of their clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from homing.core.errors import HomingError
+from homing.core.events import SEGMENT_TYPES, time_ms
+from homing.core.sendgrid import KNOWN_TYPES
+from homing.core.splitting import split_events
+
+if TYPE_CHECKING:
+    from homing.core.splitting import Element
+
+SHOWN_CHARS = 80
+
+
+class BadLine(HomingError):
+    """A line that is no event; says which, what was expected and what was found."""
+
+
+class Happening(msgspec.Struct, frozen=True, gc=False):
+    """One event and when it comes in, unix ms; *source* as in the log."""
+
+    at_ms: int
+    source: str
+    element: Element
+
+
+def read_happenings(lines: Iterable[bytes], *, name: str) -> list[Happening]:
+    """
+    Read one event a line, in the order of their clocks; ties stay in the order of the lines.
+
+    The clock of an event is its ``receivedAt``, else its ``timestamp``. A line may hold a list, as
+    a webhook may. SendGrid's events, whose ``timestamp`` is in unix seconds, are told by that.
+
+    Args:
+        name: The file's, for messages.
+
+    Raises:
+        BadLine: A line is no JSON object, or has no clock.
+    """
+    found: list[Happening] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        for element in split_events(line).elements:
+            try:
+                found.append(_happening(element))
+            except ValueError as error:
+                msg = f"{name}, line {number}: {error}"
+                raise BadLine(msg) from None
+    return sorted(found, key=attrgetter("at_ms"))
+
+
+def _happening(element: Element) -> Happening:
+    if element.reason is not None:
+        raise ValueError(element.reason)
+    data = element.data
+    stamp = data.get("timestamp")
+    if data.get("type") not in SEGMENT_TYPES and data.get("event") in KNOWN_TYPES:
+        if isinstance(stamp, int) and not isinstance(stamp, bool):
+            return Happening(stamp * 1_000, "sendgrid/default", element)
+        msg = f"expected the `timestamp` of a SendGrid event in unix seconds, got {_shown(stamp)}"
+        raise ValueError(msg)
+    for key in ("receivedAt", "timestamp"):
+        at_ms = time_ms(data.get(key))
+        if at_ms is not None:
+            return Happening(at_ms, "segment/default", element)
+    msg = f"expected a time in `receivedAt` or `timestamp`, got {_shown(stamp)}"
+    raise ValueError(msg)
+
+
+def _shown(value: object) -> str:
+    text = "none" if value is None else repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+
+
+def lines_of(raw: bytes) -> Iterator[bytes]:
+    """The lines of a file; of one that is a single JSON array, its elements."""
+    if raw.lstrip()[:1] == b"[":
+        yield from (element.raw for element in split_events(raw).elements)
+    else:
+        yield from raw.splitlines()

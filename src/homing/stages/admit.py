@@ -1,0 +1,226 @@
+"""
+May the head of a lane leave now? The gate once more, then what only makes a send wait.
+
+What waits by a rule (quiet hours, a cap, a paused journey) leaves its lane, so that it holds up
+nobody, and is asked of again when the rule says. Sends of one instant are arbitrated together:
+where a cap leaves no room for all, the higher priority goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from homing.core import gate
+from homing.core.durations import duration_text
+from homing.core.journeys import moments
+from homing.core.journeys.program import Status
+from homing.core.journeys.run import FOREVER, RunState, exit_origin, run_of
+from homing.core.ledger import CLAIMABLE
+from homing.core.plans import EmailClass
+from homing.stages import compose, moves
+from homing.stages.reserve import lane_of
+
+if TYPE_CHECKING:
+    from homing.core.effects import ClaimedSend, SendRow
+    from homing.core.journeys.program import Journey
+    from homing.core.plans import Cap, Email, Plans
+    from homing.ports import Pause, Tx
+
+OF_EMAIL = "email/"
+MAX_LOOKED_AT = 200
+MAX_RESUMED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Until when a send waits, and why."""
+
+    until_ms: int
+    reason: str
+
+
+def admitted(
+    tx: Tx, row: SendRow, plans: Plans, *, now: int, pauses: Mapping[str, Pause]
+) -> ClaimedSend | None:
+    """
+    Ask of a send that is due; None if it does not leave now: then its row says why.
+
+    Args:
+        pauses: What is paused, by destination or "email/NAME".
+    """
+    email = plans.emails.get(row.email)
+    if email is None:
+        moves.refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
+        return None
+    records = {} if row.address is None else tx.suppressions.of(row.address)
+    asked = gate.Asked(email, row.address, records, now, row.expires_at)
+    refusal = gate.refusal_of(asked) or _run_is_over(tx, row)
+    if refusal is not None:
+        moves.refuse(tx, row, refusal)
+        return None
+    if OF_EMAIL + row.email in pauses:
+        # its lane is free meanwhile; `resume` puts it back
+        row.lane, row.head = None, 0
+        row.reason = f"paused: email {row.email}"
+        tx.sends.save(row)
+        return None
+    wait = _wait(tx, row, email, plans, now=now)
+    if wait is not None:
+        defer(tx, row, wait)
+        return None
+    return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
+
+
+def is_to_wait_for_ticks(tx: Tx, row: SendRow, plans: Plans, *, now: int) -> bool:
+    """Whether a run of its person is due: what it reserves may have to go first."""
+    return bool(plans.caps) and is_marketing(row) and tx.runs.is_due(row.person, now=now)
+
+
+def defer(tx: Tx, row: SendRow, wait: Wait) -> None:
+    """Let a send leave its lane until it is asked of again."""
+    row.lane, row.head = None, 0
+    # what is paused does not grow old: see `resume_journeys`
+    until_ms = wait.until_ms if wait.until_ms >= FOREVER else min(wait.until_ms, row.expires_at)
+    row.deferred, row.reason = until_ms, wait.reason
+    tx.sends.save(row)
+
+
+def resume_journeys(tx: Tx, plans: Plans, *, now: int) -> int:
+    """
+    Ask again of what waited because a journey was paused that is so no more; how many there were.
+
+    Pausing loses nothing: their time to be delivered starts anew.
+    """
+    resumed = 0
+    for name in dict.fromkeys(definition.journey for definition in tx.runs.definitions()):
+        journey = plans.journeys.get(name)
+        if journey is None or journey.status is not Status.PAUSED:
+            resumed += _resume(tx, name, plans, now=now)
+    return resumed
+
+
+def _resume(tx: Tx, name: str, plans: Plans, *, now: int) -> int:
+    rows = tx.sends.deferred_of(name, limit=MAX_RESUMED)
+    held = [row for row in rows if row.deferred is not None and row.deferred >= FOREVER]
+    for row in held:
+        email = plans.emails.get(row.email)
+        if email is not None:
+            row.expires_at = max(row.expires_at, now + int(email.deliver_within_s * 1000))
+        put_back(tx, row, now=now)
+    return len(held)
+
+
+def return_deferred(tx: Tx, *, now: int) -> int:
+    """Put what has waited long enough back into its lane; how many there were."""
+    rows = tx.sends.deferred_due(now=now, limit=MAX_LOOKED_AT)
+    for row in rows:
+        put_back(tx, row, now=now)
+    return len(rows)
+
+
+def put_back(tx: Tx, row: SendRow, *, now: int) -> None:
+    """Let a send that waited by a rule be due in its lane."""
+    row.deferred, row.due_at = None, now
+    tx.sends.rejoin(row, lane=lane_of(row.person, EmailClass(row.kind)))
+
+
+def is_marketing(row: SendRow) -> bool:
+    """Whether rules for marketing are asked of it."""
+    return row.kind == EmailClass.MARKETING
+
+
+def _run_is_over(tx: Tx, row: SendRow) -> gate.Refusal | None:
+    """What a run reserved does not leave once an exit has ended or outlived it."""
+    number = run_of(row.origin)
+    if number is None or row.origin == exit_origin(number):
+        return None
+    run = tx.runs.get(number)
+    if run is None:
+        return None
+    if run.state is RunState.EXITED:
+        return gate.Refusal("skipped", f"exited: {run.reason}")
+    if run.state in (RunState.MERGED, RunState.ARCHIVED):
+        return gate.Refusal("skipped", run.state.value)
+    if run.state is RunState.COMPLETED and run.reason is not None:
+        return gate.Refusal("skipped", run.reason)
+    return None
+
+
+def _wait(tx: Tx, row: SendRow, email: Email, plans: Plans, *, now: int) -> Wait | None:
+    journey = journey_of(row, plans)
+    if journey is not None and journey.status is Status.PAUSED:
+        return Wait(FOREVER, f"paused: journey {journey.name}")
+    if not is_marketing(row):
+        return None
+    return _quiet(tx, row, plans, journey, now=now) or _cap(tx, row, email, plans, now=now)
+
+
+def journey_of(row: SendRow, plans: Plans) -> Journey | None:
+    """The journey in force that reserved a send."""
+    return plans.journeys.get(row.rule) if row.origin < 0 else None
+
+
+def _quiet(
+    tx: Tx, row: SendRow, plans: Plans, journey: Journey | None, *, now: int
+) -> Wait | None:
+    quiet = plans.quiet if journey is None or journey.quiet is None else journey.quiet
+    if quiet is None or quiet.start == quiet.end:
+        return None
+    person = tx.people.get(row.person)
+    names = () if person is None else (person.traits.get("timezone"), person.zone)
+    zone = moments.zone_or([name if isinstance(name, str) else None for name in names], quiet.zone)
+    until = moments.quiet_until(now, quiet, zone)
+    return None if until is None else Wait(until, f"quiet hours in {zone}")
+
+
+def _cap(tx: Tx, row: SendRow, email: Email, plans: Plans, *, now: int) -> Wait | None:
+    """The cap that leaves no room, or leaves it to others that go first."""
+    if not plans.caps:
+        return None
+    widest = max(cap.per_ms for cap in plans.caps)
+    left = tx.sends.marketing_since(row.person, since=now - widest + 1)
+    rivals = _rivals(tx, row, email, plans, now=now)
+    waits = (_of_one(cap, left, rivals, now=now) for cap in plans.caps)
+    found = [wait for wait in waits if wait is not None]
+    return max(found, key=lambda wait: wait.until_ms, default=None)
+
+
+def _of_one(
+    cap: Cap, left: list[tuple[int, SendRow]], rivals: list[SendRow], *, now: int
+) -> Wait | None:
+    within = [(at, row) for at, row in left if at > now - cap.per_ms]
+    room = cap.max - len(within)
+    if len(rivals) < room:
+        return None
+    times = [at for at, _ in within] + [now] * min(max(room, 0), len(rivals))
+    frees = times[-cap.max] + cap.per_ms
+    limit = f"cap {cap.max} per {duration_text(cap.per_ms / 1000)}"
+    if room <= 0:
+        return Wait(frees, f"{limit}: reached by {_named(within[-1][1])}")
+    return Wait(frees, f"{limit}: {_named(rivals[0])} goes first")
+
+
+def _rivals(tx: Tx, row: SendRow, email: Email, plans: Plans, *, now: int) -> list[SendRow]:
+    """What else of marketing its person is due at this instant and has a higher priority."""
+    own = _priority(row, email, plans)
+    found: list[tuple[int, int, SendRow]] = []
+    for other in tx.sends.open_of_person(row.person):
+        theirs = plans.emails.get(other.email)
+        if other.id == row.id or theirs is None or not is_marketing(other):
+            continue
+        is_due = other.lane is not None and other.state in CLAIMABLE and other.due_at <= now
+        priority = _priority(other, theirs, plans)
+        if is_due and priority > own:
+            found.append((-priority, other.id, other))
+    return [other for _, _, other in sorted(found, key=lambda one: one[:2])]
+
+
+def _priority(row: SendRow, email: Email, plans: Plans) -> int:
+    journey = journey_of(row, plans)
+    return email.priority if journey is None or not journey.priority else journey.priority
+
+
+def _named(row: SendRow) -> str:
+    return f"{'journey' if row.origin < 0 else 'route'} {row.rule}"

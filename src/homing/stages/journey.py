@@ -1,0 +1,315 @@
+"""
+Journeys: an event of its person, or a tick, moves runs, inside one transaction with it.
+
+The engine decides (``core/journeys/engine.py``); here its lines become rows: the run, what it
+knows, its history, and the sends and calls that it asks for.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from homing.core.effects import CannotDo, WantCall, WantSuppression
+from homing.core.gate import Refusal
+from homing.core.journeys import engine
+from homing.core.journeys.contexts import pack, unpack
+from homing.core.journeys.engine import Moment, Outcome
+from homing.core.journeys.entering import Entering, Last, entering
+from homing.core.journeys.program import Journey, Status
+from homing.core.journeys.run import Context, Passage, Run, RunSignal
+from homing.core.ledger import CLAIMABLE
+from homing.stages import moves, reserve
+from homing.stages.cause import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from homing.core.decide import Rules
+    from homing.core.effects import Wish
+    from homing.core.events import Happened
+    from homing.core.journeys.engine import Line
+    from homing.core.people import Person
+    from homing.ports import Tx
+    from homing.stages.identity import Known
+
+# a tick that is not later counts as fired when it was due: timers of ordinary days do not drift
+PUNCTUAL_MS = 60_000
+LATE = "late"
+DRAFT = "draft: the journey sends nothing"
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """
+    What decisions about runs are made with.
+
+    ``mint`` gives a random 40-bit tag per send; ``salt`` moves all chance (a simulation's seed);
+    ``observe`` is told of what happened to runs.
+    """
+
+    rules: Rules
+    known: Known
+    now_ms: int
+    mint: Callable[[], int]
+    salt: str = ""
+    observe: Callable[[Run, Passage], None] | None = None
+
+
+def hear(tx: Tx, event: Happened, person: Person, desk: Desk) -> None:
+    """Take an event to its person's runs, then ask whether it starts others."""
+    asked = desk.rules.candidates(event.type, event.name).journeys
+    if not asked.any:
+        return
+    moment = Moment(event.received_ms, event, desk.salt)
+    runs = tx.runs.watched_of(person.id, now=moment.at_ms)
+    if asked.watched:
+        for place, run in enumerate(runs):
+            outcome = _heard(tx, run, person, moment, desk)
+            if outcome is not None:
+                runs[place] = outcome.run
+                person = outcome.person
+    for journey in asked.entries:
+        last = partial(_last_entry, tx, person.id, journey.name)
+        found = entering(journey, event, person, runs=runs, last=last)
+        if found is not None:
+            person = _enter(tx, journey, found, person, moment, desk)
+
+
+def tick(tx: Tx, run: Run, desk: Desk) -> None:
+    """Let the time of a run that is due be over."""
+    journey = desk.rules.programs.of(run)
+    due_at = desk.now_ms if run.due_at is None else run.due_at
+    punctual = desk.now_ms - due_at <= PUNCTUAL_MS
+    moment = Moment(due_at if punctual else desk.now_ms, None, desk.salt)
+    person = desk.known.get(tx, run.person)
+    if journey is None or person is None:
+        missing = "its version is not to be had" if journey is None else "its person is gone"
+        fail(tx, run, missing, now_ms=desk.now_ms)
+        return
+    context = unpack(tx.runs.context(run.id))
+    outcome = engine.ticked(journey, run, context, person, moment)
+    _write(tx, journey, outcome, moment, desk, due_at=due_at)
+
+
+def fail(tx: Tx, run: Run, reason: str, *, now_ms: int) -> None:
+    """End a run that cannot go on; a person should look at why."""
+    over = engine.ended(run, RunSignal.FAIL, reason, now_ms)
+    _end(tx, over, f"failed: {reason}", now_ms=now_ms)
+    text = f"a run of {run.journey} cannot go on: {reason}"
+    tx.books.alert("run_failed", run.journey, text, at=now_ms)
+
+
+def merged(
+    tx: Tx, person: int, *, now_ms: int, observe: Callable[[Run, Passage], None] | None = None
+) -> None:
+    """Of two runs that two people brought under one key, let the older stay."""
+    oldest: dict[tuple[str, str], Run] = {}
+    waiting = (run for run in tx.runs.watched_of(person, now=now_ms) if run.is_alive)
+    for run in sorted(waiting, key=lambda run: (run.entered_at, run.id)):
+        first = oldest.setdefault((run.journey, run.key), run)
+        if first is not run:
+            over = engine.ended(run, RunSignal.MERGE, "merged", now_ms)
+            passage = _end(tx, over, "merged", now_ms=now_ms)
+            if observe is not None:
+                observe(over, passage)
+
+
+def archive(tx: Tx, run: Run, *, now_ms: int) -> None:
+    """End a run because its journey, or its version, is given up."""
+    over = engine.ended(run, RunSignal.ARCHIVE, "archived", now_ms)
+    _end(tx, over, "archived", now_ms=now_ms)
+
+
+def _end(tx: Tx, over: Run, reason: str, *, now_ms: int) -> Passage:
+    """Write a run that was ended from outside; what it reserved does not leave."""
+    tx.runs.save(over)
+    _cancel(tx, over, reason)
+    passage = Passage(over.id, now_ms, "exited", over.step, reason=reason)
+    tx.runs.note([passage])
+    _count(tx, over, "exited", over.step, reason)
+    return passage
+
+
+def _heard(tx: Tx, run: Run, person: Person, moment: Moment, desk: Desk) -> Outcome | None:
+    event, programs = moment.event, desk.rules.programs
+    journey = programs.of(run)
+    if journey is None or event is None:
+        return None
+    outcome = engine.heard(
+        journey,
+        run,
+        programs.concerns(journey, event.type, event.name),
+        context=lambda: _context_of(tx, run),
+        person=person,
+        moment=moment,
+    )
+    if outcome is None:
+        return None
+    run = _write(tx, journey, outcome, moment, desk, due_at=moment.at_ms)
+    return replace(outcome, run=run)
+
+
+def _context_of(tx: Tx, run: Run) -> Context | None:
+    raw = tx.runs.context(run.id)
+    return unpack(raw) if raw else None
+
+
+def _last_entry(tx: Tx, person: int, journey: str, key: str) -> Last | None:
+    found = tx.runs.last_entry(person, journey, key)
+    if found is None:
+        return None
+    run = tx.runs.get(found[1])
+    return Last(found[0], None if run is None else run.state)
+
+
+def _enter(
+    tx: Tx, journey: Journey, found: Entering, person: Person, moment: Moment, desk: Desk
+) -> Person:
+    if found.refused is not None:
+        tx.books.count(counter(journey.name, "not_entered", "", found.refused))
+        return person
+    if found.restarts is not None:
+        program = desk.rules.programs.of(found.restarts) or journey
+        outcome = engine.reentered(program, found.restarts, person, moment)
+        _write(tx, program, outcome, moment, desk, due_at=moment.at_ms)
+        return outcome.person
+    outcome = engine.entered(journey, tx.runs.next_id(), found.key, person, moment)
+    tx.runs.remember_entry(outcome.run)
+    _write(tx, journey, outcome, moment, desk, due_at=moment.at_ms, is_new=True)
+    return outcome.person
+
+
+def _write(  # noqa: PLR0913  a decision has many parts
+    tx: Tx,
+    journey: Journey,
+    outcome: Outcome,
+    moment: Moment,
+    desk: Desk,
+    *,
+    due_at: int,
+    is_new: bool = False,
+) -> Run:
+    """Write what a decision came to; the run as it is kept."""
+    run, context = outcome.run, outcome.context
+    packed = b"" if context is None else pack(context)
+    if is_new:
+        tx.runs.add(run, packed)  # its sends name it
+    if outcome.cancels is not None:
+        _cancel(tx, run, outcome.cancels)
+    refusal = _refusal(journey, desk.now_ms - due_at)
+    passages: list[Passage] = []
+    for number, line in enumerate(outcome.lines):
+        passage, expires_at = _carried_out(tx, run, line, moment, desk, refusal, number)
+        run = replace(run, sends_until=max(run.sends_until, expires_at))
+        passages.append(passage)
+        if desk.observe is not None:
+            desk.observe(run, passage)
+        _count(tx, run, passage.what, passage.step, passage.name or passage.reason or "")
+    tx.runs.note(passages)
+    run = _touched(tx, run, outcome)
+    run = replace(run, watch_until=engine.watch_until(journey, run, moment.at_ms))
+    tx.runs.save(run, None if is_new or context is None else packed)
+    if outcome.person.id and outcome.person is not desk.known.get(tx, run.person):
+        tx.people.save(outcome.person)
+        desk.known.keep(outcome.person)
+    return run
+
+
+def _refusal(journey: Journey, late_ms: int) -> Refusal | None:
+    """Why nothing that a run asks for now may leave."""
+    if journey.status is Status.DRAFT:
+        return Refusal("skipped", DRAFT)
+    return Refusal("skipped", LATE) if late_ms > journey.max_lateness_ms else None
+
+
+def _carried_out(  # noqa: PLR0913, PLR0917  a line and all that is known when it is carried out
+    tx: Tx,
+    run: Run,
+    line: Line,
+    moment: Moment,
+    desk: Desk,
+    refusal: Refusal | None,
+    number: int,
+) -> tuple[Passage, int]:
+    """Do what a line asks for; the line as it is kept, and when a send it reserved expires."""
+    event = None if moment.event is None else moment.event.id
+    passage = Passage(
+        run.id, moment.at_ms, line.what, line.step, line.name, line.reason, line.due_at, event,
+        None, line.value,
+    )  # fmt: skip
+    if line.wish is None or line.latest is None or line.person is None:
+        return passage, 0
+    cause = Cause(
+        line.latest, line.person, desk.rules.plans, desk.now_ms, line.journey, line.origin,
+        moment.at_ms, refusal,
+    )  # fmt: skip
+    if line.what != "send":
+        return _effect(tx, passage, line.wish, cause, number, desk), 0
+    send = reserve.carry_out(tx, line.wish, cause, number=number, mint=desk.mint)
+    if send is None:
+        reason = line.wish.reason if isinstance(line.wish, CannotDo) else "reserved before"
+        return replace(passage, what="skipped", reason=reason), 0
+    what = "send" if send.state == "reserved" else "skipped"
+    expires_at = send.expires_at if what == "send" else 0
+    named = replace(passage, what=what, name=send.email, reason=send.reason, send=send.id)
+    return named, expires_at
+
+
+def _effect(
+    tx: Tx, passage: Passage, wish: Wish, cause: Cause, number: int, desk: Desk
+) -> Passage:
+    name, outward = _named(wish)
+    if cause.refusal is not None and cause.refusal.reason == DRAFT and outward:
+        return replace(passage, what="skipped", name=name, reason=cause.refusal.reason)
+    reserve.carry_out(tx, wish, cause, number=number, mint=desk.mint)
+    reason = wish.reason if isinstance(wish, CannotDo) else None
+    return replace(passage, what="effect" if reason is None else "skipped", name=name,
+                   reason=reason)  # fmt: skip
+
+
+def _named(wish: Wish) -> tuple[str, bool]:
+    """What an effect is called, and whether it reaches outside."""
+    match wish:
+        case WantCall(call=call, name=name):
+            return (f"{call} {name}" if name else call), call != "audience"
+        case WantSuppression(scope=scope, suppressed=suppressed):
+            return f"{'suppress' if suppressed else 'unsuppress'} {scope}", True
+        case CannotDo():
+            return "", True
+        case _:
+            return getattr(wish, "action", ""), True
+
+
+def _touched(tx: Tx, run: Run, outcome: Outcome) -> Run:
+    """A run that has just converted, with the first and the last of its sends that left before."""
+    if run.converted_at is None or not any(line.what == "goal" for line in outcome.lines):
+        return run
+    left = [row for row in tx.sends.of_run(run.id) if row.in_flight_at is not None]
+    if not left:
+        return run
+    left.sort(key=lambda row: (row.in_flight_at or 0, row.id))
+    return replace(run, first_touch=left[0].id, last_touch=left[-1].id)
+
+
+def _cancel(tx: Tx, run: Run, reason: str) -> None:
+    """What a run reserved and what has not left does not leave."""
+    for row in tx.sends.of_run(run.id):
+        if row.state in CLAIMABLE:
+            moves.refuse(tx, row, Refusal("skipped", reason))
+
+
+def _count(tx: Tx, run: Run, what: str, step: str, name: str) -> None:
+    tx.books.count(counter(run.journey, what, step, name, run.variant or ""))
+
+
+@lru_cache(maxsize=4_096)
+def counter(journey: str, what: str, step: str, name: str, variant: str = "") -> str:
+    """The name of the count of what happened at a step of a journey."""
+    return COUNTED + json.dumps([journey, what, step, name, variant])
+
+
+COUNTED = "journey:"

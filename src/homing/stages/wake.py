@@ -1,0 +1,127 @@
+"""
+Wake: the time of waiting runs is over.
+
+Runs that are due are ticked in order of due time, never early. Before a batch of ticks every
+event that was in the log is evaluated (promise P3): a conversion that came in time is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from homing.core.errors import Unavailable
+from homing.stages import journey
+from homing.stages.evaluate import SLICE_S
+
+if TYPE_CHECKING:
+    from homing.core.journeys.run import Run
+    from homing.ports import Clock, Store, Tx
+    from homing.stages.take import Taker
+
+BATCH = 200
+# how long one turn waits for evaluation: a loop that is silent for long counts as stuck
+PATIENCE_S = 5.0
+IDLE_S = 1.0
+
+
+@dataclass(slots=True)
+class Waker:
+    """
+    The stage.
+
+    Args:
+        caught_up: Waits until every event that is in the log at the call has been evaluated.
+    """
+
+    store: Store
+    clock: Clock
+    taker: Taker
+    caught_up: Callable[[], Awaitable[None]]
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    next_due_ms: int | None = None
+    _knows: bool = False
+    _catching_up: asyncio.Future[None] | None = None
+
+    async def wake_batch(self) -> int:
+        """
+        Tick the next runs that are due, for as long as a slice lasts.
+
+        Returns:
+            How many; 0 lets the caller sleep until woken or due.
+        """
+        if not self._knows:
+            await self.store.write(self._look)
+        if self.next_due_ms is None or self.next_due_ms > self.clock.now_ms():
+            return 0
+        if not await self._is_caught_up():
+            return 0
+        return await self._ticked()
+
+    def look_again(self) -> None:
+        """Somebody else wrote runs: their times may have changed."""
+        self._knows = False
+
+    def idle_s(self) -> float:
+        """How long to sleep: until the next run is due."""
+        if self.next_due_ms is None:
+            return IDLE_S
+        return max(0.0, (self.next_due_ms - self.clock.now_ms()) / 1000)
+
+    async def _is_caught_up(self) -> bool:
+        """Wait for evaluation, a while each turn, for the same end from turn to turn."""
+        if self._catching_up is None:
+            self._catching_up = asyncio.ensure_future(self.caught_up())
+        await asyncio.wait((self._catching_up,), timeout=PATIENCE_S)
+        if not self._catching_up.done():
+            return False
+        reached, self._catching_up = self._catching_up, None
+        reached.result()
+        return True
+
+    async def _ticked(self) -> int:
+        try:
+            return await self._attempt(apart=False)
+        except Unavailable:
+            raise  # the store's trouble, not a run's
+        except Exception:  # noqa: BLE001  of whichever run: each is found out apart
+            return await self._attempt(apart=True)
+
+    async def _attempt(self, *, apart: bool) -> int:
+        try:
+            return await self.store.write(lambda tx: self._tick_due(tx, apart=apart))
+        except BaseException:
+            self.taker.forget()
+            raise
+
+    def _look(self, tx: Tx) -> None:
+        self.next_due_ms = tx.runs.next_due()
+        self._knows = True
+
+    def _tick_due(self, tx: Tx, *, apart: bool) -> int:
+        until = self.clock.monotonic_s() + SLICE_S
+        desk = self.taker.desk()
+        done = 0
+        for run in tx.runs.due(now=desk.now_ms, limit=BATCH):
+            if apart:
+                self._tick_apart(tx, run, desk)
+            else:
+                journey.tick(tx, run, desk)
+            done += 1
+            if self.clock.monotonic_s() > until:
+                break
+        self._look(tx)
+        return done
+
+    def _tick_apart(self, tx: Tx, run: Run, desk: journey.Desk) -> None:
+        try:
+            with tx.savepoint():
+                journey.tick(tx, run, desk)
+        except Unavailable:
+            self.taker.forget()
+            raise  # the store's trouble, not the run's
+        except Exception as error:  # noqa: BLE001  a poison run must not stop its neighbours
+            self.taker.forget()
+            journey.fail(tx, run, f"{type(error).__name__}: {error}", now_ms=desk.now_ms)
