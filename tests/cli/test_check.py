@@ -98,6 +98,26 @@ class TestCheck:
         assert said["route.never.when"].endswith("which never came")
         assert not any("route.digest" in key for key in said)
 
+    def test_keys_that_no_recorded_event_holds_are_named(self, copy: Path, inside: Command) -> None:
+        """Each event that a journey is for is asked whether it has the run's key."""
+        config = copy / "homing.toml"
+        config.write_text(
+            config.read_text()
+            + """
+[journey.cart]
+entry = { when = 'event = "Order Completed"', key = "$.properties.order_id" }
+exit = [{ name = "own", when = 'event = "Own"' }]
+step = [{ id = "wait", delay = "1h" }]
+"""
+        )
+
+        done = inside(copy, "check")
+
+        needs = '`journey.cart.exit.own.key` needs a value at "$.properties.order_id"'
+        assert f"{needs}: not in the newest event it is for" in done.out
+        assert "journey.cart.entry" not in done.out
+        assert "1 journey, " in done.out
+
 
 class TestInit:
     def test_what_it_writes_passes_check_and_can_be_previewed(

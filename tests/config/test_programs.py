@@ -95,7 +95,8 @@ class TestDefaults:
             entry=f'{WHEN}, {KEY}, repeat = "restart", max_age = "90m", backfill = true',
             table=f"goal = {{ {WHEN}, within = '7d', value = '$.properties.total' }}\n"
             "status = 'paused'\npriority = -3\nmax_lateness = '1h'\ndescription = 'D'\n"
-            "consent = ['ads']\nquiet_hours = { from = '21:00', to = '08:00', zone = 'Asia/Tokyo' }",
+            "consent = ['ads']\n"
+            "quiet_hours = { from = '21:00', to = '08:00', zone = 'Asia/Tokyo' }",
         )
 
         assert ("restart", 90 * 60_000, True) == (
@@ -337,8 +338,8 @@ class TestVersion:
             ('["mon", "thu"]', "['thu', 'mon']"),
             ('a = "$.x", b = 1', 'b = 1, a = "$.x"'),
             ('next = "end"\n', ""),
-            ('[[journey.j.step]]\nid = "wait"\nhold = "2h"', '[[journey.j.step]]\nhold="2h"\nid="wait"'),
-            ("event = \"Y\"' }]", "event = \"Y\"', key = '$.properties.cart_id' }]"),
+            ('id = "wait"\nhold = "2h"', 'hold="2h"\nid="wait"'),
+            ('event = "Y"\' }]', "event = \"Y\"', key = '$.properties.cart_id' }]"),
             (KEY, f'{KEY}, reentry = "always", max_age = "1d", backfill = false'),
             ("[journey.j]", "[journey.j]\nstatus = 'paused'"),
             ("[journey.j]", "[journey.j]\npriority = 7\ndescription = 'D'\nconsent = ['x']"),
@@ -346,7 +347,7 @@ class TestVersion:
             ("[journey.j]", "[email.b]\ntemplate = 'd-" + "1" * 32 + "'\n[journey.j]"),
             ("Acme", "Other"),
         ],
-    )  # fmt: skip
+    )
     def test_what_runs_do_the_same_has_the_same_version(self, loaded, *, old, new):
         """
         How it is written does not count, nor what holds for every version.

@@ -9,17 +9,21 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.contract.conftest import SMALL
+from tests.contract.run_rows import run as run_row
 from tests.support.rows import NOON, Refused, effect, event, refuse, send, user
 
 from homing.adapters.memory import MemoryState
 from homing.adapters.sqlite.state import scratch
 from homing.core import people
 from homing.core.effects import Dest, SendRow
+from homing.core.journeys.run import Passage, RunState
 from homing.core.ledger import CLAIMABLE
-from homing.ports import Cursor, Tx
+from homing.ports import Cursor, Definition, Tx
 
 PEOPLE = 4
+JOURNEYS = ("cart", "trial")
 SOAK = os.environ.get("HOMING_SOAK") == "1"
 Step = tuple[str, int, int]
 
@@ -39,6 +43,13 @@ def everything(tx: Tx) -> dict[str, object]:
             [r.id for r in tx.sends.newest(state=state, before=None, limit=100)]
             for state in ("reserved", "in_flight", "retry", "unknown", "parked", "skipped")
         ],
+        "deferred": tx.sends.deferred_due(now=NOON + 40, limit=9),
+        "next_deferred": tx.sends.next_deferred(),
+        "deferred_of": tx.sends.deferred_of("order-confirmation", limit=9),
+        "marketing": [
+            tx.sends.marketing_since(number, since=NOON + 20) for number in range(1, PEOPLE + 1)
+        ],
+        **runs_of(tx),
         "effects": [tx.effects.get(number) for number in range(1, 40)],
         "ready": tx.effects.ready(Dest.SEGMENT, after=0, limit=100),
         "people": tx.people.newest(before=None, limit=100),
@@ -50,6 +61,33 @@ def everything(tx: Tx) -> dict[str, object]:
         "seen": [tx.events.seen(key) for key in range(40)],
         "counts": {name: n for name, n in tx.books.counts().items() if n},
     }
+
+
+def runs_of(tx: Tx) -> dict[str, object]:
+    """All that can be seen of runs."""
+    runs = tx.runs.newest(None, before=None, limit=1_000)
+    persons = range(1, PEOPLE + 1)
+    return {
+        "runs": runs,
+        "next_run": tx.runs.next_id(),
+        "contexts": [tx.runs.context(one.id) for one in runs],
+        "passages": [tx.runs.passages(one.id) for one in runs],
+        "of_event": [tx.runs.passages_of_event(event, people=[1, 3]) for event in range(5)],
+        "watched": [tx.runs.watched_of(number, now=NOON + 20) for number in persons],
+        "newest_of": [tx.runs.newest_of(number, limit=3) for number in persons],
+        "newest_in": [tx.runs.newest(name, before=30, limit=4) for name in JOURNEYS],
+        "due_runs": tx.runs.due(now=NOON + 40, limit=5),
+        "next_run_due": tx.runs.next_due(),
+        "is_due": [tx.runs.is_due(number, now=NOON + 30) for number in persons],
+        "entries": [
+            tx.runs.last_entry(number, name, str(key))
+            for number in persons for name in JOURNEYS for key in range(2)
+        ],
+        "over": tx.runs.watched_until(NOON + 40, limit=4),
+        "definitions": tx.runs.definitions(),
+        "waiting": [tx.runs.waiting_of("cart", f"v{n}", after=n, limit=3) for n in range(3)],
+        "stands": [tx.runs.stands(name) for name in JOURNEYS],
+    }  # fmt: skip
 
 
 def assert_lanes_sound(sends: list[SendRow]) -> None:
@@ -159,6 +197,68 @@ def end(tx: Tx, a: int, b: int) -> None:
     )[b % 5]()
 
 
+def defer(tx: Tx, a: int, b: int) -> None:
+    """One that waits is put off, or one that was put off is asked of again."""
+    waiting = tx.sends.newest(state="reserved", before=None, limit=50)
+    row = some([row for row in waiting if row.deferred is None], a)
+    if row is not None and b % 3:
+        tx.sends.save(replace(row, lane=None, deferred=NOON + b))
+    for due in tx.sends.deferred_due(now=NOON + a, limit=b % 3):
+        tx.sends.rejoin(due, lane=due.person * 2 + 1)
+
+
+def mark(tx: Tx, a: int, b: int) -> None:
+    """A send of marketing left."""
+    row = some(tx.sends.newest(state=None, before=None, limit=50), a)
+    if row is not None:
+        tx.sends.mark_marketing(row.person, at=NOON + b, send=row.id)
+
+
+def define(tx: Tx, a: int, b: int) -> None:
+    """A version of a journey is loaded, for the first time or again."""
+    tx.runs.define(Definition(JOURNEYS[a % 2], f"v{b % 3}", b"%d" % b))
+
+
+def enter(tx: Tx, a: int, b: int) -> None:
+    """Somebody enters a journey."""
+    person = tx.people.get(a % PEOPLE + 1)
+    if person is None:
+        return
+    new = run_row(
+        tx.runs.next_id(), person=person.id, journey=JOURNEYS[b % 2], version=f"v{a % 3}",
+        key=str(b % 2), entered_at=NOON + b, due_at=NOON + b if a % 5 else None,
+    )  # fmt: skip
+    tx.runs.add(new, b"%d" % a if b % 4 else b"")
+    tx.runs.remember_entry(new)
+    tx.runs.note([Passage(new.id, NOON, "entered", event=a % 5), Passage(new.id, b, "waiting")])
+
+
+def tick(tx: Tx, a: int, b: int) -> None:
+    """Runs that are due go on, or end, watched for a while or not."""
+    for row in tx.runs.due(now=NOON + a, limit=b % 4):
+        number, kind = b + row.id, (a + row.id) % 4
+        ended = {"state": RunState.COMPLETED, "due_at": None, "ended_at": NOON + number}
+        changes: dict[str, object] = [
+            {"due_at": NOON + number, "step": str(kind)}, {"version": "v0", "due_at": None},
+            {**ended, "watch_until": NOON + number}, {**ended, "watch_until": None},
+        ][kind]  # fmt: skip
+        tx.runs.save(structs.replace(row, **changes), b"%d" % b if b % 3 else None)
+        tx.runs.note([Passage(row.id, NOON + a, "timeout", event=b % 5 or None)])
+
+
+def unwatch(tx: Tx, a: int, b: int) -> None:
+    """What ended concerns nobody any longer."""
+    for row in tx.runs.watched_until(NOON + a, limit=b % 3):
+        tx.runs.save(structs.replace(row, watch_until=None))
+
+
+def forget(tx: Tx, a: int, b: int) -> None:
+    """The runs of somebody are erased: what is told of them is the same, too."""
+    if a % 7 == 0:
+        waited = tx.runs.erase([b % PEOPLE + 1, a % PEOPLE + 1])
+        tx.books.count("waited", sum(row.id for row in waited))
+
+
 def happen(tx: Tx, a: int, b: int) -> None:
     """An event comes in."""
     cursor = tx.events.cursor()
@@ -181,17 +281,22 @@ def prune(tx: Tx, a: int, b: int) -> None:
     for _ in range(20):
         tx.sends.prune(NOON + 1, limit=a % 3 + 1)
         tx.effects.prune(NOON + 1, dead_before_ms=NOON + b % 2, limit=50)
+    tx.books.count("runs_pruned", tx.runs.prune(NOON + b, limit=a % 6 + 1))
 
 
 STEPS: dict[str, Callable[[Tx, int, int], None]] = {
     step.__name__: step
     for step in (
         reserve, claim, accept, lose, resolve, step_aside, rejoin, merge, ask, end, happen, erase,
-        prune,
+        prune, defer, mark, define, enter, tick, unwatch, forget,
     )
 }  # fmt: skip
 numbers = st.integers(0, 60)
-steps = st.tuples(st.sampled_from(["reserve", "reserve", "claim", *STEPS]), numbers, numbers)
+steps = st.tuples(
+    st.sampled_from(["reserve", "reserve", "claim", "enter", "enter", "tick", *STEPS]),
+    numbers,
+    numbers,
+)
 # the second of a pair: whether its steps are undone together
 transactions = st.lists(st.tuples(st.lists(steps, min_size=1, max_size=5), st.booleans()))
 
@@ -211,7 +316,7 @@ class TestSame:
         self, history: list[tuple[list[Step], bool]]
     ) -> None:
         """
-        Sends, effects, persons, histories and counts agree; undone steps leave nothing.
+        Sends, effects, runs, persons, histories and counts agree; undone steps leave nothing.
         """
         memory = MemoryState()
         with scratch(generations=SMALL) as tx:

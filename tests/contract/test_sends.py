@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import astuple, replace
 
-from tests.support.rows import DAY, HOUR, NOON, heads, reserve, send
+from tests.support.rows import DAY, HOUR, NOON, heads, reserve, send, user
 
+from homing.core import people
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import SendFlag, SendRow
+from homing.core.journeys.run import exit_origin, origin_of
 from homing.ports import Attempt, Store, Tx
 
 LANE = 2
@@ -318,6 +320,179 @@ class TestSave:
         assert await store.write(job) is None
 
 
+class TestDeferred:
+    async def test_it_is_asked_of_again_when_it_is_time(self, store: Store) -> None:
+        """
+        Sends put off come in order of time, then of number, up to a limit; by rule, by number.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            nothing = tx.sends.next_deferred()
+            for number, at in ((1, 30), (2, 10), (3, 10), (4, 20), (5, 99)):
+                reserve(tx, number, lane=None, rule="odd" if number % 2 else "even")
+                save(tx, number, deferred=at)
+            reserve(tx, 6, lane=None)
+            return (
+                nothing, tx.sends.next_deferred(),
+                [row.id for row in tx.sends.deferred_due(now=30, limit=9)],
+                [row.id for row in tx.sends.deferred_due(now=30, limit=2)],
+                [row.id for row in tx.sends.deferred_due(now=9, limit=9)],
+                [row.id for row in tx.sends.deferred_of("odd", limit=9)],
+                [row.id for row in tx.sends.deferred_of("odd", limit=1)],
+                got(tx, 5).deferred,
+            )  # fmt: skip
+
+        expected = None, 10, [2, 3, 4, 1], [2, 3], [], [1, 3, 5], [1], 99
+        assert expected == await store.write(job)
+
+    async def test_it_is_open_and_not_aside(self, store: Store) -> None:
+        """
+        Erasure must stop it, but resuming a paused email leaves it where it is.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            for number in (1, 2):
+                reserve(tx, number, lane=None)
+            save(tx, 1, deferred=NOON)
+            return [
+                [row.id for row in tx.sends.aside("order", limit=9)],
+                [row.id for row in tx.sends.open_of_person(1)],
+                [row.id for row in tx.sends.newest(state="reserved", before=None, limit=9)],
+            ]
+
+        assert [[2], [1, 2], [2, 1]] == await store.write(job)
+
+    async def test_back_in_its_lane_it_is_deferred_no_longer(self, store: Store) -> None:
+        """
+        It leaves with the others there, and is not asked of twice.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            reserve(tx, 1, lane=None)
+            row = save(tx, 1, deferred=NOON)
+            tx.sends.rejoin(row, lane=LANE)
+            return row.deferred, got(tx, 1).deferred, tx.sends.next_deferred(), heads(tx)
+
+        assert (None, None, None, [1]) == await store.write(job)
+
+    async def test_only_what_is_out_of_its_lane_and_may_leave_is_deferred(
+        self, store: Store
+    ) -> None:
+        """
+        Whatever a row says of one in its lane or one that has ended.
+        """
+
+        def job(tx: Tx) -> list[int | None]:
+            reserve(tx, 1, lane=LANE)
+            reserve(tx, 2, lane=None)
+            reserve(tx, 3, lane=LANE)
+            reserve(tx, 4, lane=LANE)
+            save(tx, 1, deferred=NOON)
+            for state in ("reserved", "retry", "skipped"):
+                save(tx, 2, state=state, deferred=NOON)
+            save(tx, 3, lane=None, deferred=NOON)
+            tx.sends.rejoin(replace(got(tx, 4), deferred=NOON), lane=LANE)
+            return [got(tx, number).deferred for number in (1, 2, 3, 4)]
+
+        assert [None, None, NOON, None] == await store.write(job)
+
+    async def test_a_merge_leaves_it_deferred(self, store: Store) -> None:
+        """
+        It then is the other person's.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            winner, loser = (tx.people.add((user(name),)) for name in ("u1", "u2"))
+            reserve(tx, 1, lane=None, person=loser.id)
+            save(tx, 1, deferred=NOON)
+            tx.people.merge(loser.id, people.merge(winner, loser))
+            (row,) = tx.sends.deferred_due(now=NOON, limit=9)
+            return row.person, row.deferred
+
+        assert (1, NOON) == await store.write(job)
+
+
+class TestMarketing:
+    async def test_what_may_have_reached_a_person_and_when(self, store: Store) -> None:
+        """
+        Oldest first, from a moment on; not what SendGrid did not take, nor others' sends.
+        """
+        states = (
+            "reserved", "in_flight", "retry", "unknown", "parked", "accepted", "rejected",
+            "skipped", "expired", "dropped",
+        )  # fmt: skip
+
+        def job(tx: Tx) -> list[list[tuple[int, int]]]:
+            for number, state in enumerate(states, 1):
+                reserve(tx, number, lane=None, state=state)
+                tx.sends.mark_marketing(1, at=NOON - number, send=number)
+            reserve(tx, 11, lane=None, state="accepted")
+            tx.sends.mark_marketing(2, at=NOON, send=11)
+            reserve(tx, 12, lane=None, state="accepted")
+            tx.sends.mark_marketing(1, at=NOON - 6, send=12)
+            return [
+                [(at, row.id) for at, row in tx.sends.marketing_since(1, since=since)]
+                for since in (NOON - 99, NOON - 4, NOON - 1)
+            ]
+
+        assert [
+            [(NOON - 10, 10), (NOON - 6, 6), (NOON - 6, 12), (NOON - 5, 5), (NOON - 4, 4),
+             (NOON - 2, 2)],
+            [(NOON - 4, 4), (NOON - 2, 2)],
+            [],
+        ] == await store.write(job)  # fmt: skip
+
+    async def test_a_send_counts_once_at_the_last_time_it_left(self, store: Store) -> None:
+        """
+        One that was tried again is not two; the later time is the one that matters to a cap.
+        """
+
+        def job(tx: Tx) -> list[tuple[int, SendRow]]:
+            reserve(tx, 1, lane=None, state="accepted")
+            for at in (NOON, NOON + 5, NOON + 5, NOON + 3):
+                tx.sends.mark_marketing(1, at=at, send=1)
+            assert [] == tx.sends.marketing_since(1, since=NOON + 6)
+            return tx.sends.marketing_since(1, since=NOON)
+
+        ((at, row),) = await store.write(job)
+        assert NOON + 5 == at
+        assert row == await store.write(lambda tx: tx.sends.get(1))
+
+    async def test_a_merge_unites_them(self, store: Store) -> None:
+        """
+        What either got counts for the person both became, though the ledger says whom it was for.
+        """
+
+        def job(tx: Tx) -> tuple[object, ...]:
+            winner, loser = (tx.people.add((user(name),)) for name in ("u1", "u2"))
+            for number, person in ((1, 1), (2, 2), (3, 1)):
+                reserve(tx, number, lane=None, person=person, state="accepted")
+                tx.sends.mark_marketing(person, at=NOON + number, send=number)
+            tx.people.merge(loser.id, people.merge(winner, loser))
+            tx.sends.mark_marketing(1, at=NOON + 9, send=2)
+            return (
+                [row.id for _, row in tx.sends.marketing_since(1, since=NOON)],
+                tx.sends.marketing_since(2, since=NOON),
+            )  # fmt: skip
+
+        assert ([1, 3, 2], []) == await store.write(job)
+
+    async def test_erasure_and_retention_take_the_mark(self, store: Store) -> None:
+        """
+        Of whom a send left for, nothing stays that it does not say itself.
+        """
+
+        def job(tx: Tx) -> list[int]:
+            for number in (1, 2, 3, 4):
+                reserve(tx, number, lane=None, state="accepted", reserved_at=NOON + number)
+                tx.sends.mark_marketing(1, at=NOON, send=number)
+            tx.sends.erase(2)
+            tx.sends.prune(NOON + 2, limit=9)
+            return [row.id for _, row in tx.sends.marketing_since(1, since=NOON)]
+
+        assert [3, 4] == await store.write(job)
+
+
 class TestRejoin:
     async def test_it_comes_back_in_order_behind_the_head(self, store: Store) -> None:
         """
@@ -531,6 +706,24 @@ class TestOfEvent:
             return [row.id for row in tx.sends.of_event(9)]
 
         assert [1, 2] == await store.write(job)
+
+
+class TestOfRun:
+    async def test_all_sends_of_a_run_and_no_other_s(self, store: Store) -> None:
+        """
+        From its first step to its exit, also refused ones, oldest first.
+        """
+
+        def job(tx: Tx) -> list[list[int]]:
+            origins = (
+                exit_origin(5), origin_of(5, 1), origin_of(5, 1_000), origin_of(6, 1),
+                exit_origin(4), 5, 5 * 1_024, origin_of(5, 0),
+            )  # fmt: skip
+            for number, origin in enumerate(origins, 1):
+                reserve(tx, number, lane=None, state="skipped", origin=origin)
+            return [[row.id for row in tx.sends.of_run(number)] for number in (4, 5, 6, 7)]
+
+        assert [[5], [1, 2, 3, 8], [4], []] == await store.write(job)
 
 
 class TestAttempts:

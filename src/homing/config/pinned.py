@@ -83,10 +83,16 @@ def _document(name: str, text: bytes, version: str) -> Document:
     try:
         table = orjson.loads(text)
     except ValueError as error:
-        message = f"expected a definition in JSON, got something else: {error}"
-        raise ConfigError([Problem(origin, "", None, message)]) from None
+        raise _no_definition(origin, str(error)) from None
+    if not isinstance(table, dict):
+        raise _no_definition(origin, "no table")
     values: Values = {"journey": {name: table}}
     return Document(origin, (Source(origin, "", values),), values)
+
+
+def _no_definition(origin: Path, why: str) -> ConfigError:
+    message = f"expected a definition in JSON, got something else: {why}"
+    return ConfigError([Problem(origin, "", None, message)])
 
 
 def _unfit(document: Document, findings: Iterable[Finding], loc: Loc) -> ConfigError:

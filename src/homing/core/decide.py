@@ -42,7 +42,7 @@ from homing.core.plans import (
 
 if TYPE_CHECKING:
     from homing.core.events import Happened
-    from homing.core.fql import Condition, Did
+    from homing.core.fql import Did
     from homing.core.mapping import Compiled
     from homing.core.people import Person
 
@@ -223,7 +223,9 @@ def wish_or_reason(action: Action, rule: str, root: Callable[[], Mapping[str, ob
         return CannotDo(rule, str(error)[:500])
 
 
-def _wish_of(action: Action, rule: str, root: Callable[[], Mapping[str, object]]) -> Wish:
+def _wish_of(  # noqa: PLR0911  one a kind of action
+    action: Action, rule: str, root: Callable[[], Mapping[str, object]]
+) -> Wish:
     match action:
         case Send():
             return WantSend(

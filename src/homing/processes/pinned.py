@@ -1,4 +1,4 @@
-"""The programs that runs are on: those of the configuration, and older ones that the store keeps."""
+"""The programs that runs are on: those of the configuration, and older ones that are kept."""
 
 from __future__ import annotations
 

@@ -72,8 +72,9 @@ def of_passage(passage: Passage, run: Run, person: str) -> SimLine:
     )
 
 
-def of_send(row: SendRow, at_ms: int, person: str, plans: Plans, *, run: Run | None,
-            data: bytes) -> SimLine:  # fmt: skip
+def of_send(
+    row: SendRow, plans: Plans, *, at_ms: int, person: str, run: Run | None, data: bytes
+) -> SimLine:
     """What became of a send: it left, it was refused, or it waits."""
     what = {"accepted": "send", "reserved": "waiting", "retry": "waiting"}.get(row.state, "skipped")
     email = plans.emails.get(row.email)

@@ -172,10 +172,8 @@ class Simulation:
 
     def _settle(self, tx: MemoryTx, row: SendRow) -> None:
         now = self.clock.at_ms
-        if admit.admitted(tx, row, self._plans, now=now, pauses={}) is None:
+        if admit.Gatekeeper(tx, self._plans, now, {}).admitted(row) is None:
             return
-        if self._plans.caps and admit.is_marketing(row):
-            tx.sends.mark_marketing(row.person, at=now, send=row.id)
         moves.move(tx, row, SendState.IN_FLIGHT)
         tx.sends.intend(row.id, now=now)
         tx.sends.accept({row.id: None}, now=now, silent_due=None)
@@ -185,7 +183,7 @@ class Simulation:
         assert row is not None  # noqa: S101  nothing is deleted in a simulation
         run = run_of(row.origin)
         return of_send(
-            row, self.clock.at_ms, _label(tx, row.person), self._plans,
+            row, self._plans, at_ms=self.clock.at_ms, person=_label(tx, row.person),
             run=None if run is None else tx.runs.get(run), data=tx.sends.data(number),
         )  # fmt: skip
 

@@ -41,41 +41,123 @@ class Wait:
     reason: str
 
 
-def admitted(
-    tx: Tx, row: SendRow, plans: Plans, *, now: int, pauses: Mapping[str, Pause]
-) -> ClaimedSend | None:
+@dataclass(frozen=True, slots=True)
+class Gatekeeper:
     """
-    Ask of a send that is due; None if it does not leave now: then its row says why.
+    What sends are asked with, at one moment.
+
+    ``pauses``: what is paused, by destination or "email/NAME".
+    """
+
+    tx: Tx
+    plans: Plans
+    now: int
+    pauses: Mapping[str, Pause]
+
+    def admitted(self, row: SendRow) -> ClaimedSend | None:
+        """Ask of a send that is due; None if it does not leave now: then its row says why."""
+        tx, email = self.tx, self.plans.emails.get(row.email)
+        if email is None:
+            moves.refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
+            return None
+        records = {} if row.address is None else tx.suppressions.of(row.address)
+        asked = gate.Asked(email, row.address, records, self.now, row.expires_at)
+        refusal = gate.refusal_of(asked) or _run_is_over(tx, row)
+        if refusal is not None:
+            moves.refuse(tx, row, refusal)
+            return None
+        if OF_EMAIL + row.email in self.pauses:
+            # its lane is free meanwhile; `resume` puts it back
+            row.lane, row.head = None, 0
+            row.reason = f"paused: email {row.email}"
+            tx.sends.save(row)
+            return None
+        wait = self._wait(row, email)
+        if wait is not None:
+            defer(tx, row, wait)
+            return None
+        if self.plans.caps and is_marketing(row):
+            tx.sends.mark_marketing(row.person, at=self.now, send=row.id)
+        return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
+
+    def must_wait_for_ticks(self, row: SendRow) -> bool:
+        """Whether a run of its person is due: what it reserves may have to go first."""
+        capped = bool(self.plans.caps) and is_marketing(row)
+        return capped and self.tx.runs.is_due(row.person, now=self.now)
+
+    def _wait(self, row: SendRow, email: Email) -> Wait | None:
+        journey = journey_of(row, self.plans)
+        if journey is not None and journey.status is Status.PAUSED:
+            return Wait(FOREVER, f"paused: journey {journey.name}")
+        if not is_marketing(row):
+            return None
+        return self._quiet(row, journey) or self._capped(row, email)
+
+    def _quiet(self, row: SendRow, journey: Journey | None) -> Wait | None:
+        quiet = self.plans.quiet if journey is None or journey.quiet is None else journey.quiet
+        if quiet is None or quiet.start == quiet.end:
+            return None
+        person = self.tx.people.get(row.person)
+        named = () if person is None else (person.traits.get("timezone"), person.zone)
+        names = [name if isinstance(name, str) else None for name in named]
+        zone = moments.zone_or(names, quiet.zone)
+        until = moments.quiet_until(self.now, quiet, zone)
+        return None if until is None else Wait(until, f"quiet hours in {zone}")
+
+    def _capped(self, row: SendRow, email: Email) -> Wait | None:
+        """The cap that leaves no room, or leaves it to others that go first."""
+        if not self.plans.caps:
+            return None
+        widest = max(cap.per_ms for cap in self.plans.caps)
+        left = self.tx.sends.marketing_since(row.person, since=self.now - widest + 1)
+        left = [one for one in left if one[1].id != row.id]  # an earlier attempt of its own
+        rivals = self._rivals(row, email)
+        waits = (wait_of(cap, left, rivals, now=self.now) for cap in self.plans.caps)
+        found = [wait for wait in waits if wait is not None]
+        return max(found, key=lambda wait: wait.until_ms, default=None)
+
+    def _rivals(self, row: SendRow, email: Email) -> list[SendRow]:
+        """What else of marketing its person is due at this instant and has a higher priority."""
+        own = self._priority(row, email)
+        found: list[tuple[int, int, SendRow]] = []
+        for other in self.tx.sends.open_of_person(row.person):
+            theirs = self.plans.emails.get(other.email)
+            if other.id == row.id or theirs is None or not is_marketing(other):
+                continue
+            is_due = (
+                other.lane is not None and other.state in CLAIMABLE and other.due_at <= self.now
+            )
+            priority = self._priority(other, theirs)
+            if is_due and priority > own:
+                found.append((-priority, other.id, other))
+        return [other for _, _, other in sorted(found, key=lambda one: one[:2])]
+
+    def _priority(self, row: SendRow, email: Email) -> int:
+        journey = journey_of(row, self.plans)
+        return email.priority if journey is None or not journey.priority else journey.priority
+
+
+def wait_of(
+    cap: Cap, left: list[tuple[int, SendRow]], rivals: list[SendRow], *, now: int
+) -> Wait | None:
+    """
+    How long a cap keeps a send back; None if it leaves room for it.
 
     Args:
-        pauses: What is paused, by destination or "email/NAME".
+        left: What left before: when, and the send; oldest first.
+
+        rivals: What goes first at this instant.
     """
-    email = plans.emails.get(row.email)
-    if email is None:
-        moves.refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
+    within = [(at, row) for at, row in left if at > now - cap.per_ms]
+    room = max(0, cap.max - len(within))
+    if len(rivals) < room:
         return None
-    records = {} if row.address is None else tx.suppressions.of(row.address)
-    asked = gate.Asked(email, row.address, records, now, row.expires_at)
-    refusal = gate.refusal_of(asked) or _run_is_over(tx, row)
-    if refusal is not None:
-        moves.refuse(tx, row, refusal)
-        return None
-    if OF_EMAIL + row.email in pauses:
-        # its lane is free meanwhile; `resume` puts it back
-        row.lane, row.head = None, 0
-        row.reason = f"paused: email {row.email}"
-        tx.sends.save(row)
-        return None
-    wait = _wait(tx, row, email, plans, now=now)
-    if wait is not None:
-        defer(tx, row, wait)
-        return None
-    return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
-
-
-def is_to_wait_for_ticks(tx: Tx, row: SendRow, plans: Plans, *, now: int) -> bool:
-    """Whether a run of its person is due: what it reserves may have to go first."""
-    return bool(plans.caps) and is_marketing(row) and tx.runs.is_due(row.person, now=now)
+    times = [at for at, _ in within] + [now] * room
+    frees = times[-cap.max] + cap.per_ms
+    limit = f"cap {cap.max} per {duration_text(cap.per_ms / 1000)}"
+    if room == 0:
+        return Wait(frees, f"{limit}: reached by {_named(within[-1][1])}")
+    return Wait(frees, f"{limit}: {_named(rivals[0])} goes first")
 
 
 def defer(tx: Tx, row: SendRow, wait: Wait) -> None:
@@ -131,95 +213,23 @@ def is_marketing(row: SendRow) -> bool:
     return row.kind == EmailClass.MARKETING
 
 
-def _run_is_over(tx: Tx, row: SendRow) -> gate.Refusal | None:
-    """What a run reserved does not leave once an exit has ended or outlived it."""
-    number = run_of(row.origin)
-    if number is None or row.origin == exit_origin(number):
-        return None
-    run = tx.runs.get(number)
-    if run is None:
-        return None
-    if run.state is RunState.EXITED:
-        return gate.Refusal("skipped", f"exited: {run.reason}")
-    if run.state in (RunState.MERGED, RunState.ARCHIVED):
-        return gate.Refusal("skipped", run.state.value)
-    if run.state is RunState.COMPLETED and run.reason is not None:
-        return gate.Refusal("skipped", run.reason)
-    return None
-
-
-def _wait(tx: Tx, row: SendRow, email: Email, plans: Plans, *, now: int) -> Wait | None:
-    journey = journey_of(row, plans)
-    if journey is not None and journey.status is Status.PAUSED:
-        return Wait(FOREVER, f"paused: journey {journey.name}")
-    if not is_marketing(row):
-        return None
-    return _quiet(tx, row, plans, journey, now=now) or _cap(tx, row, email, plans, now=now)
-
-
 def journey_of(row: SendRow, plans: Plans) -> Journey | None:
     """The journey in force that reserved a send."""
     return plans.journeys.get(row.rule) if row.origin < 0 else None
 
 
-def _quiet(
-    tx: Tx, row: SendRow, plans: Plans, journey: Journey | None, *, now: int
-) -> Wait | None:
-    quiet = plans.quiet if journey is None or journey.quiet is None else journey.quiet
-    if quiet is None or quiet.start == quiet.end:
+def _run_is_over(tx: Tx, row: SendRow) -> gate.Refusal | None:
+    """What a run reserved does not leave once an exit has ended or outlived it."""
+    number = run_of(row.origin)
+    run = None if number is None else tx.runs.get(number)
+    if run is None or row.origin == exit_origin(run.id):
         return None
-    person = tx.people.get(row.person)
-    names = () if person is None else (person.traits.get("timezone"), person.zone)
-    zone = moments.zone_or([name if isinstance(name, str) else None for name in names], quiet.zone)
-    until = moments.quiet_until(now, quiet, zone)
-    return None if until is None else Wait(until, f"quiet hours in {zone}")
-
-
-def _cap(tx: Tx, row: SendRow, email: Email, plans: Plans, *, now: int) -> Wait | None:
-    """The cap that leaves no room, or leaves it to others that go first."""
-    if not plans.caps:
-        return None
-    widest = max(cap.per_ms for cap in plans.caps)
-    left = tx.sends.marketing_since(row.person, since=now - widest + 1)
-    rivals = _rivals(tx, row, email, plans, now=now)
-    waits = (_of_one(cap, left, rivals, now=now) for cap in plans.caps)
-    found = [wait for wait in waits if wait is not None]
-    return max(found, key=lambda wait: wait.until_ms, default=None)
-
-
-def _of_one(
-    cap: Cap, left: list[tuple[int, SendRow]], rivals: list[SendRow], *, now: int
-) -> Wait | None:
-    within = [(at, row) for at, row in left if at > now - cap.per_ms]
-    room = cap.max - len(within)
-    if len(rivals) < room:
-        return None
-    times = [at for at, _ in within] + [now] * min(max(room, 0), len(rivals))
-    frees = times[-cap.max] + cap.per_ms
-    limit = f"cap {cap.max} per {duration_text(cap.per_ms / 1000)}"
-    if room <= 0:
-        return Wait(frees, f"{limit}: reached by {_named(within[-1][1])}")
-    return Wait(frees, f"{limit}: {_named(rivals[0])} goes first")
-
-
-def _rivals(tx: Tx, row: SendRow, email: Email, plans: Plans, *, now: int) -> list[SendRow]:
-    """What else of marketing its person is due at this instant and has a higher priority."""
-    own = _priority(row, email, plans)
-    found: list[tuple[int, int, SendRow]] = []
-    for other in tx.sends.open_of_person(row.person):
-        theirs = plans.emails.get(other.email)
-        if other.id == row.id or theirs is None or not is_marketing(other):
-            continue
-        is_due = other.lane is not None and other.state in CLAIMABLE and other.due_at <= now
-        priority = _priority(other, theirs, plans)
-        if is_due and priority > own:
-            found.append((-priority, other.id, other))
-    return [other for _, _, other in sorted(found, key=lambda one: one[:2])]
-
-
-def _priority(row: SendRow, email: Email, plans: Plans) -> int:
-    journey = journey_of(row, plans)
-    return email.priority if journey is None or not journey.priority else journey.priority
+    if run.state is RunState.COMPLETED:
+        return None if run.reason is None else gate.Refusal("skipped", run.reason)
+    if run.state is RunState.EXITED:
+        return gate.Refusal("skipped", f"exited: {run.reason}")
+    ended = run.state in (RunState.MERGED, RunState.ARCHIVED)
+    return gate.Refusal("skipped", run.state.value) if ended else None
 
 
 def _named(row: SendRow) -> str:

@@ -194,30 +194,32 @@ class Deliverer:
         limit = self.circuit.granted(tx, limit, in_flight=in_flight, is_waited=_has_heads)
         if limit <= 0:
             return []
-        now, plans = self.clock.now_ms(), self.post.plans
-        if self._heeded is not self.post:
-            admit.resume_journeys(tx, plans, now=now)
-            self._heeded = self.post
-        admit.return_deferred(tx, now=now)
+        now = self.clock.now_ms()
+        self._return_deferred(tx, now=now)
         pauses = tx.books.pauses()
         rows = self._probes_of(tx, pauses, now=now)[:limit]
         probes = {row.id for row in rows}
         rows += tx.sends.claimable(now=until, limit=limit - len(rows)) if limit > len(rows) else []
-        claimed: list[ClaimedSend] = []
-        for row in rows:
-            if admit.is_to_wait_for_ticks(tx, row, plans, now=now):
-                continue
-            paused = {} if row.id in probes else pauses
-            one = admit.admitted(tx, row, plans, now=now, pauses=paused)
-            if one is not None:
-                claimed.append(one)
-                if plans.caps and admit.is_marketing(row):
-                    tx.sends.mark_marketing(row.person, at=now, send=row.id)
+        gate = admit.Gatekeeper(tx, self.post.plans, now, pauses)
+        probing = admit.Gatekeeper(tx, self.post.plans, now, {})
+        asked = (
+            (probing if row.id in probes else gate).admitted(row)
+            for row in rows
+            if not gate.must_wait_for_ticks(row)
+        )
+        claimed = [one for one in asked if one is not None]
         if claimed:
             crash.reached(crash.BEFORE_INTENT)
             self._intend(tx, claimed, now=now)
         self.next_due_ms = _earlier(tx.sends.next_due(), tx.sends.next_deferred())
         return claimed
+
+    def _return_deferred(self, tx: Tx, *, now: int) -> None:
+        """Put back into their lanes what a rule let wait, and lets wait no longer."""
+        if self._heeded is not self.post:
+            admit.resume_journeys(tx, self.post.plans, now=now)
+            self._heeded = self.post
+        admit.return_deferred(tx, now=now)
 
     def _probes_of(self, tx: Tx, pauses: Mapping[str, Pause], *, now: int) -> list[SendRow]:
         """One of what stepped aside for each email that we paused, now and then."""

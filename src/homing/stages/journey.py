@@ -8,13 +8,14 @@ knows, its history, and the sends and calls that it asks for.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
-from homing.core.effects import CannotDo, WantCall, WantSuppression
+from homing.core.effects import CannotDo, NotRun, WantCall, WantSend, WantSuppression
 from homing.core.gate import Refusal
 from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
@@ -22,12 +23,12 @@ from homing.core.journeys.engine import Moment, Outcome
 from homing.core.journeys.entering import Entering, Last, entering
 from homing.core.journeys.program import Journey, Status
 from homing.core.journeys.run import Context, Passage, Run, RunSignal
-from homing.core.ledger import CLAIMABLE
+from homing.core.ledger import CLAIMABLE, SendState
 from homing.stages import moves, reserve
 from homing.stages.cause import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from homing.core.decide import Rules
     from homing.core.effects import Wish
@@ -59,7 +60,7 @@ class Desk(msgspec.Struct, frozen=True):
     observe: Callable[[Run, Passage], None] | None = None
 
 
-def hear(tx: Tx, event: Happened, person: Person, desk: Desk) -> None:
+def hear(tx: Tx, event: Happened, person: Person, *, desk: Desk) -> None:
     """Take an event to its person's runs, then ask whether it starts others."""
     asked = desk.rules.candidates(event.type, event.name).journeys
     if not asked.any:
@@ -68,15 +69,15 @@ def hear(tx: Tx, event: Happened, person: Person, desk: Desk) -> None:
     runs = tx.runs.watched_of(person.id, now=moment.at_ms)
     if asked.watched:
         for place, run in enumerate(runs):
-            outcome = _heard(tx, run, person, moment, desk)
+            outcome = _heard(tx, run, person, moment=moment, desk=desk)
             if outcome is not None:
                 runs[place] = outcome.run
                 person = outcome.person
     for journey in asked.entries:
-        last = partial(_last_entry, tx, person.id, journey.name)
+        last = partial(_last_entry, tx, (person.id, journey.name))
         found = entering(journey, event, person, runs=runs, last=last)
         if found is not None:
-            person = _enter(tx, journey, found, person, moment, desk)
+            person = _enter(tx, journey, found, person=person, moment=moment, desk=desk)
 
 
 def tick(tx: Tx, run: Run, desk: Desk) -> None:
@@ -91,13 +92,13 @@ def tick(tx: Tx, run: Run, desk: Desk) -> None:
         fail(tx, run, missing, now_ms=desk.now_ms)
         return
     context = unpack(tx.runs.context(run.id))
-    outcome = engine.ticked(journey, run, context, person, moment)
-    _write(tx, journey, outcome, moment, desk, due_at=due_at)
+    outcome = engine.ticked(journey, run, context, person=person, moment=moment)
+    _Record(tx, journey, moment, desk, due_at).write(outcome)
 
 
 def fail(tx: Tx, run: Run, reason: str, *, now_ms: int) -> None:
     """End a run that cannot go on; a person should look at why."""
-    over = engine.ended(run, RunSignal.FAIL, reason, now_ms)
+    over = engine.ended(run, RunSignal.FAIL, reason, at_ms=now_ms)
     _end(tx, over, f"failed: {reason}", now_ms=now_ms)
     text = f"a run of {run.journey} cannot go on: {reason}"
     tx.books.alert("run_failed", run.journey, text, at=now_ms)
@@ -112,7 +113,7 @@ def merged(
     for run in sorted(waiting, key=lambda run: (run.entered_at, run.id)):
         first = oldest.setdefault((run.journey, run.key), run)
         if first is not run:
-            over = engine.ended(run, RunSignal.MERGE, "merged", now_ms)
+            over = engine.ended(run, RunSignal.MERGE, "merged", at_ms=now_ms)
             passage = _end(tx, over, "merged", now_ms=now_ms)
             if observe is not None:
                 observe(over, passage)
@@ -120,7 +121,7 @@ def merged(
 
 def archive(tx: Tx, run: Run, *, now_ms: int) -> None:
     """End a run because its journey, or its version, is given up."""
-    over = engine.ended(run, RunSignal.ARCHIVE, "archived", now_ms)
+    over = engine.ended(run, RunSignal.ARCHIVE, "archived", at_ms=now_ms)
     _end(tx, over, "archived", now_ms=now_ms)
 
 
@@ -130,11 +131,11 @@ def _end(tx: Tx, over: Run, reason: str, *, now_ms: int) -> Passage:
     _cancel(tx, over, reason)
     passage = Passage(over.id, now_ms, "exited", over.step, reason=reason)
     tx.runs.note([passage])
-    _count(tx, over, "exited", over.step, reason)
+    _count(tx, over, passage)
     return passage
 
 
-def _heard(tx: Tx, run: Run, person: Person, moment: Moment, desk: Desk) -> Outcome | None:
+def _heard(tx: Tx, run: Run, person: Person, *, moment: Moment, desk: Desk) -> Outcome | None:
     event, programs = moment.event, desk.rules.programs
     journey = programs.of(run)
     if journey is None or event is None:
@@ -149,7 +150,7 @@ def _heard(tx: Tx, run: Run, person: Person, moment: Moment, desk: Desk) -> Outc
     )
     if outcome is None:
         return None
-    run = _write(tx, journey, outcome, moment, desk, due_at=moment.at_ms)
+    run = _Record(tx, journey, moment, desk, moment.at_ms).write(outcome)
     return replace(outcome, run=run)
 
 
@@ -158,8 +159,8 @@ def _context_of(tx: Tx, run: Run) -> Context | None:
     return unpack(raw) if raw else None
 
 
-def _last_entry(tx: Tx, person: int, journey: str, key: str) -> Last | None:
-    found = tx.runs.last_entry(person, journey, key)
+def _last_entry(tx: Tx, who: tuple[int, str], key: str) -> Last | None:
+    found = tx.runs.last_entry(*who, key)
     if found is None:
         return None
     run = tx.runs.get(found[1])
@@ -167,132 +168,140 @@ def _last_entry(tx: Tx, person: int, journey: str, key: str) -> Last | None:
 
 
 def _enter(
-    tx: Tx, journey: Journey, found: Entering, person: Person, moment: Moment, desk: Desk
+    tx: Tx, journey: Journey, found: Entering, *, person: Person, moment: Moment, desk: Desk
 ) -> Person:
     if found.refused is not None:
-        tx.books.count(counter(journey.name, "not_entered", "", found.refused))
+        tx.books.count(counter((journey.name, "not_entered", "", found.refused, "")))
         return person
     if found.restarts is not None:
-        program = desk.rules.programs.of(found.restarts) or journey
-        outcome = engine.reentered(program, found.restarts, person, moment)
-        _write(tx, program, outcome, moment, desk, due_at=moment.at_ms)
+        journey = desk.rules.programs.of(found.restarts) or journey
+        outcome = engine.reentered(journey, found.restarts, person=person, moment=moment)
+        _Record(tx, journey, moment, desk, moment.at_ms).write(outcome)
         return outcome.person
-    outcome = engine.entered(journey, tx.runs.next_id(), found.key, person, moment)
+    outcome = engine.entered(journey, tx.runs.next_id(), found.key, person=person, moment=moment)
     tx.runs.remember_entry(outcome.run)
-    _write(tx, journey, outcome, moment, desk, due_at=moment.at_ms, is_new=True)
+    _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, is_new=True)
     return outcome.person
 
 
-def _write(  # noqa: PLR0913  a decision has many parts
-    tx: Tx,
-    journey: Journey,
-    outcome: Outcome,
-    moment: Moment,
-    desk: Desk,
-    *,
-    due_at: int,
-    is_new: bool = False,
-) -> Run:
-    """Write what a decision came to; the run as it is kept."""
-    run, context = outcome.run, outcome.context
-    packed = b"" if context is None else pack(context)
-    if is_new:
-        tx.runs.add(run, packed)  # its sends name it
-    if outcome.cancels is not None:
-        _cancel(tx, run, outcome.cancels)
-    refusal = _refusal(journey, desk.now_ms - due_at)
-    passages: list[Passage] = []
-    for number, line in enumerate(outcome.lines):
-        passage, expires_at = _carried_out(tx, run, line, moment, desk, refusal, number)
-        run = replace(run, sends_until=max(run.sends_until, expires_at))
-        passages.append(passage)
-        if desk.observe is not None:
-            desk.observe(run, passage)
-        _count(tx, run, passage.what, passage.step, passage.name or passage.reason or "")
-    tx.runs.note(passages)
-    run = _touched(tx, run, outcome)
-    run = replace(run, watch_until=engine.watch_until(journey, run, moment.at_ms))
-    tx.runs.save(run, None if is_new or context is None else packed)
-    if outcome.person.id and outcome.person is not desk.known.get(tx, run.person):
-        tx.people.save(outcome.person)
-        desk.known.keep(outcome.person)
-    return run
+@dataclass(slots=True)
+class _Record:
+    """
+    One decision about one run, on its way into the store.
+
+    ``due_at`` is when it should have been made: what comes too late must not leave.
+    """
+
+    tx: Tx
+    journey: Journey
+    moment: Moment
+    desk: Desk
+    due_at: int
+
+    def write(self, outcome: Outcome, *, is_new: bool = False) -> Run:
+        """Write what a decision came to; the run as it is kept."""
+        run, context, tx = outcome.run, outcome.context, self.tx
+        packed = None if context is None else pack(context)
+        if is_new:
+            tx.runs.add(run, packed or b"")  # its sends name it
+        if outcome.cancels is not None:
+            _cancel(tx, run, outcome.cancels)
+        run = self._carry_out(run, outcome.lines)
+        if run.converted_at is not None:
+            run = self._touched(run, outcome.lines)
+        run = replace(run, watch_until=engine.watch_until(self.journey, run, self.moment.at_ms))
+        tx.runs.save(run, None if is_new else packed)
+        if outcome.person is not self.desk.known.get(tx, run.person):
+            tx.people.save(outcome.person)
+            self.desk.known.keep(outcome.person)
+        return run
+
+    def _carry_out(self, run: Run, lines: Sequence[Line]) -> Run:
+        """Do what the lines ask for, and keep them; the run with when its sends expire."""
+        refusal = self._refusal()
+        passages: list[Passage] = []
+        for number, line in enumerate(lines):
+            passage = self._passage(run, line)
+            if line.wish is not None and line.latest is not None and line.person is not None:
+                passage, until = self._asked(passage, line, number, refusal=refusal)
+                run = replace(run, sends_until=max(run.sends_until, until))
+            passages.append(passage)
+            _count(self.tx, run, passage)
+            if self.desk.observe is not None:
+                self.desk.observe(run, passage)
+        self.tx.runs.note(passages)
+        return run
+
+    def _refusal(self) -> Refusal | None:
+        """Why nothing that a run asks for now may leave."""
+        if self.journey.status is Status.DRAFT:
+            return Refusal("skipped", DRAFT)
+        late_ms = self.desk.now_ms - self.due_at
+        return Refusal("skipped", LATE) if late_ms > self.journey.max_lateness_ms else None
+
+    def _passage(self, run: Run, line: Line) -> Passage:
+        event = None if self.moment.event is None else self.moment.event.id
+        return Passage(
+            run.id, self.moment.at_ms, line.what, line.step, line.name, line.reason, line.due_at,
+            event, None, line.value,
+        )  # fmt: skip
+
+    def _asked(
+        self, passage: Passage, line: Line, number: int, *, refusal: Refusal | None
+    ) -> tuple[Passage, int]:
+        """Do what a line asks for; the line as it is kept, and when a send it reserved expires."""
+        wish, desk = line.wish, self.desk
+        if wish is None or line.latest is None or line.person is None:
+            return passage, 0
+        name, outward = _named(wish)
+        passage = replace(passage, name=name)
+        is_draft = refusal is not None and refusal.reason == DRAFT
+        if is_draft and outward and not isinstance(wish, WantSend):
+            return replace(passage, what="skipped", reason=DRAFT), 0
+        cause = Cause(
+            line.latest, line.person, desk.rules.plans, desk.now_ms, line.journey, line.origin,
+            self.moment.at_ms, refusal,
+        )  # fmt: skip
+        send = reserve.carry_out(self.tx, wish, cause, number=number, mint=desk.mint)
+        if send is None:
+            return _without_send(passage, wish), 0
+        if send.state != SendState.RESERVED:
+            return replace(passage, what="skipped", reason=send.reason, send=send.id), 0
+        return replace(passage, send=send.id), send.expires_at
+
+    def _touched(self, run: Run, lines: Sequence[Line]) -> Run:
+        """A run that has just converted, with the first and the last send that left before."""
+        if not any(line.what == "goal" for line in lines):
+            return run
+        left = [row for row in self.tx.sends.of_run(run.id) if row.in_flight_at is not None]
+        if not left:
+            return run
+        left.sort(key=lambda row: (row.in_flight_at or 0, row.id))
+        return replace(run, first_touch=left[0].id, last_touch=left[-1].id)
 
 
-def _refusal(journey: Journey, late_ms: int) -> Refusal | None:
-    """Why nothing that a run asks for now may leave."""
-    if journey.status is Status.DRAFT:
-        return Refusal("skipped", DRAFT)
-    return Refusal("skipped", LATE) if late_ms > journey.max_lateness_ms else None
-
-
-def _carried_out(  # noqa: PLR0913, PLR0917  a line and all that is known when it is carried out
-    tx: Tx,
-    run: Run,
-    line: Line,
-    moment: Moment,
-    desk: Desk,
-    refusal: Refusal | None,
-    number: int,
-) -> tuple[Passage, int]:
-    """Do what a line asks for; the line as it is kept, and when a send it reserved expires."""
-    event = None if moment.event is None else moment.event.id
-    passage = Passage(
-        run.id, moment.at_ms, line.what, line.step, line.name, line.reason, line.due_at, event,
-        None, line.value,
-    )  # fmt: skip
-    if line.wish is None or line.latest is None or line.person is None:
-        return passage, 0
-    cause = Cause(
-        line.latest, line.person, desk.rules.plans, desk.now_ms, line.journey, line.origin,
-        moment.at_ms, refusal,
-    )  # fmt: skip
-    if line.what != "send":
-        return _effect(tx, passage, line.wish, cause, number, desk), 0
-    send = reserve.carry_out(tx, line.wish, cause, number=number, mint=desk.mint)
-    if send is None:
-        reason = line.wish.reason if isinstance(line.wish, CannotDo) else "reserved before"
-        return replace(passage, what="skipped", reason=reason), 0
-    what = "send" if send.state == "reserved" else "skipped"
-    expires_at = send.expires_at if what == "send" else 0
-    named = replace(passage, what=what, name=send.email, reason=send.reason, send=send.id)
-    return named, expires_at
-
-
-def _effect(
-    tx: Tx, passage: Passage, wish: Wish, cause: Cause, number: int, desk: Desk
-) -> Passage:
-    name, outward = _named(wish)
-    if cause.refusal is not None and cause.refusal.reason == DRAFT and outward:
-        return replace(passage, what="skipped", name=name, reason=cause.refusal.reason)
-    reserve.carry_out(tx, wish, cause, number=number, mint=desk.mint)
-    reason = wish.reason if isinstance(wish, CannotDo) else None
-    return replace(passage, what="effect" if reason is None else "skipped", name=name,
-                   reason=reason)  # fmt: skip
+def _without_send(passage: Passage, wish: Wish) -> Passage:
+    if isinstance(wish, CannotDo):
+        return replace(passage, what="skipped", reason=wish.reason)
+    if isinstance(wish, WantSend):
+        return replace(passage, what="skipped", reason="reserved before")
+    return passage
 
 
 def _named(wish: Wish) -> tuple[str, bool]:
     """What an effect is called, and whether it reaches outside."""
     match wish:
+        case WantSend(email=email):
+            return email, True
         case WantCall(call=call, name=name):
             return (f"{call} {name}" if name else call), call != "audience"
         case WantSuppression(scope=scope, suppressed=suppressed):
             return f"{'suppress' if suppressed else 'unsuppress'} {scope}", True
+        case NotRun(action=action):
+            return action, True
         case CannotDo():
             return "", True
-        case _:
-            return getattr(wish, "action", ""), True
-
-
-def _touched(tx: Tx, run: Run, outcome: Outcome) -> Run:
-    """A run that has just converted, with the first and the last of its sends that left before."""
-    if run.converted_at is None or not any(line.what == "goal" for line in outcome.lines):
-        return run
-    left = [row for row in tx.sends.of_run(run.id) if row.in_flight_at is not None]
-    if not left:
-        return run
-    left.sort(key=lambda row: (row.in_flight_at or 0, row.id))
-    return replace(run, first_touch=left[0].id, last_touch=left[-1].id)
+    assert_never(wish)
 
 
 def _cancel(tx: Tx, run: Run, reason: str) -> None:
@@ -302,14 +311,16 @@ def _cancel(tx: Tx, run: Run, reason: str) -> None:
             moves.refuse(tx, row, Refusal("skipped", reason))
 
 
-def _count(tx: Tx, run: Run, what: str, step: str, name: str) -> None:
-    tx.books.count(counter(run.journey, what, step, name, run.variant or ""))
+def _count(tx: Tx, run: Run, passage: Passage) -> None:
+    name = passage.reason if passage.what == "skipped" else passage.name
+    counted = (run.journey, passage.what, passage.step, name or "", run.variant or "")
+    tx.books.count(counter(counted))
 
 
 @lru_cache(maxsize=4_096)
-def counter(journey: str, what: str, step: str, name: str, variant: str = "") -> str:
-    """The name of the count of what happened at a step of a journey."""
-    return COUNTED + json.dumps([journey, what, step, name, variant])
+def counter(counted: tuple[str, str, str, str, str]) -> str:
+    """The name of a count: of (journey, what happened, step, name or reason, variant)."""
+    return COUNTED + json.dumps(counted)
 
 
 COUNTED = "journey:"

@@ -291,7 +291,7 @@ class Taker:
                     self.observer.wished(wish, send, cause)
         if self.rules.candidates(event.type, event.name).journeys.any:
             self._ledger.write(tx)  # it reads and writes sends, too
-            journey.hear(tx, event, decision.person, self.desk())
+            journey.hear(tx, event, decision.person, desk=self.desk())
 
 
 _COUNT_OF = {state: f"events:{state}" for state in EventState}

@@ -106,9 +106,13 @@ class TestPlans:
         hot = {
             "events": ("add", "add_history", "seen_in", "remember", "history"),
             "sends": ("reserve", "claimable", "next_due", "intend", "place", "accept", "promote",
-                      "by_trace", "add_trace", "data", "last"),
+                      "by_trace", "add_trace", "data", "last", "aside", "deferred_due",
+                      "next_deferred", "mark_marketing"),
             "effects": ("add", "add_data", "ready", "done", "drop_data"),
             "people": ("find", "get", "save"),
+            "runs": ("add", "save", "before", "settle", "watched_of", "due", "next_due", "is_due",
+                     "context", "save_context", "drop_context", "last_entry", "remember_entry",
+                     "note", "count_watched", "watched_until", "oldest_ended", "waiting_of"),
             "log": ("add", "after", "head"),
         }  # fmt: skip
         for space, names in hot.items():

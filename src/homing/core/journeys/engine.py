@@ -133,7 +133,7 @@ def key_in(path: KeyPath | None, event: Mapping[str, Any]) -> str | None:
     return text or None
 
 
-def entered(journey: Journey, number: int, key: str, person: Person, moment: Moment) -> Outcome:
+def entered(journey: Journey, number: int, key: str, *, person: Person, moment: Moment) -> Outcome:
     """Start a run by the event of the moment; *number* is the id it gets."""
     event = moment.event
     if event is None:
@@ -148,7 +148,7 @@ def entered(journey: Journey, number: int, key: str, person: Person, moment: Mom
     return walk.outcome()
 
 
-def reentered(journey: Journey, run: Run, person: Person, moment: Moment) -> Outcome:
+def reentered(journey: Journey, run: Run, *, person: Person, moment: Moment) -> Outcome:
     """Start a run that waits over again by the event of the moment (``repeat = "restart"``)."""
     event = moment.event
     if event is None:
@@ -163,7 +163,7 @@ def reentered(journey: Journey, run: Run, person: Person, moment: Moment) -> Out
     return walk.outcome()
 
 
-def heard(  # noqa: PLR0913  an event concerns all of them
+def heard(
     journey: Journey,
     run: Run,
     concerns: Concerns,
@@ -191,7 +191,9 @@ def heard(  # noqa: PLR0913  an event concerns all of them
     return walk.outcome() if walk.is_changed else None
 
 
-def ticked(journey: Journey, run: Run, context: Context, person: Person, moment: Moment) -> Outcome:
+def ticked(
+    journey: Journey, run: Run, context: Context, *, person: Person, moment: Moment
+) -> Outcome:
     """Let the time of a run that waits be over."""
     walk = _Walk(journey, run, context, person, moment)
     number = journey.places.get(run.step)
@@ -208,7 +210,7 @@ def ticked(journey: Journey, run: Run, context: Context, person: Person, moment:
     return walk.outcome()
 
 
-def ended(run: Run, signal: RunSignal, reason: str, at_ms: int) -> Run:
+def ended(run: Run, signal: RunSignal, reason: str, *, at_ms: int) -> Run:
     """A run that waits, ended from outside: merged, archived, failed."""
     return replace(
         run, state=after(run.state, signal), reason=reason, due_at=None, ended_at=at_ms,
@@ -230,16 +232,20 @@ def _hear(walk: _Walk, event: Happened, concerns: Concerns) -> None:
         walk.count_goal(event)
     if way_out is not None or not walk.run.is_alive:
         return
-    here = walk.run.step
+    if not _take_here(walk, event, concerns):
+        for hold, awaited in concerns.awaited:
+            if hold.id != walk.run.step and hold.look_back and awaited.then != RESTART:
+                walk.remember(hold, awaited, event)
+
+
+def _take_here(walk: _Walk, event: Happened, concerns: Concerns) -> bool:
+    """Take the event by the first branch of the hold the run waits in; False if none does."""
     for hold, awaited in concerns.awaited:
-        if hold.id != here or (awaited.then == RESTART and walk.run.restarts >= hold.max_restarts):
-            continue
-        if walk.holds(awaited, event):
+        spent = awaited.then == RESTART and walk.run.restarts >= hold.max_restarts
+        if hold.id == walk.run.step and not spent and walk.holds(awaited, event):
             walk.take(hold, awaited, event)
-            return
-    for hold, awaited in concerns.awaited:
-        if hold.id != here and hold.look_back and awaited.then != RESTART:
-            walk.remember(hold, awaited, event)
+            return True
+    return False
 
 
 @dataclass(slots=True)
@@ -299,12 +305,12 @@ class _Walk:
 
     def leave(self, way_out: Exit, event: Happened) -> None:
         """End at once; what has not left yet does not leave."""
-        self.cancels = f"exited: {way_out.name}"
-        self.is_changed = True
         if not self.run.is_alive:
-            if self.run.reason is None:
+            if self.run.state is RunState.COMPLETED and self.run.reason is None:
+                self.cancels = f"exited: {way_out.name}"
                 self.change(reason=self.cancels)
             return
+        self.cancels = f"exited: {way_out.name}"
         self.know(_with_event(self.context, event, None))
         at = self.moment.at_ms
         self.move(RunSignal.EXIT, reason=way_out.name, due_at=None, ended_at=at)
@@ -334,9 +340,7 @@ class _Walk:
         if awaited.then == RESTART:
             at = self.moment.at_ms
             due = at + hold.for_ms
-            self.move(
-                RunSignal.RESTART, restarts=self.run.restarts + 1, step_at=at, due_at=due
-            )
+            self.move(RunSignal.RESTART, restarts=self.run.restarts + 1, step_at=at, due_at=due)
             self.tell("restarted", awaited.name, due_at=due)
             return
         self.move(RunSignal.EVENT)
@@ -374,7 +378,7 @@ class _Walk:
         self.move(RunSignal.END, due_at=None, ended_at=at)
         self.tell("completed")
 
-    def _enter(self, step: Step) -> int | None:
+    def _enter(self, step: Step) -> int | None:  # noqa: PLR0911  one a kind of step
         """Do what a step says; where to go on, None if the run waits or has ended."""
         match step:
             case Hold():
@@ -514,9 +518,7 @@ def _with_event(context: Context, event: Happened, branch: str | None) -> Contex
     """What a run knows once it has taken an event."""
     name = event.name or event.type
     branches = context.branches if branch is None else {**context.branches, branch: event}
-    return replace(
-        context, latest=event, events={**context.events, name: event}, branches=branches
-    )
+    return replace(context, latest=event, events={**context.events, name: event}, branches=branches)
 
 
 def _event_name(event: Happened) -> str:

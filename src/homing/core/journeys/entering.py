@@ -76,12 +76,12 @@ def entering(
         return Entering("", Refused.MISSING_KEY)
     if not entry.backfill and event.received_ms - event.at_ms > entry.max_age_ms:
         return Entering(key, Refused.TOO_OLD)
-    for run in runs:
-        if run.is_alive and run.journey == journey.name and run.key == key:
-            if entry.repeat is Repeat.RESTART:
-                return Entering(key, restarts=run)
-            return Entering(key, Refused.ALIVE)
-    return Entering(key, _refusal(entry.reentry, event, key, last=last))
+    same = (run for run in runs if run.journey == journey.name and run.key == key)
+    alive = next((run for run in same if run.is_alive), None)
+    if alive is None:
+        return Entering(key, _refusal(entry.reentry, event, key, last=last))
+    restarted = entry.repeat is Repeat.RESTART
+    return Entering(key, restarts=alive) if restarted else Entering(key, Refused.ALIVE)
 
 
 def _refusal(

@@ -9,6 +9,7 @@ each format escapes everything that means something to it.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ from homing.core.plans import (
     UpsertContact,
 )
 
-_LONGEST: Final = 44  # characters of a line
+_LONGEST: Final = 44  # characters of a line in a box
+_LONGEST_LABEL: Final = 24
 _UNITS_MS: Final = {"d": DAY_MS, "h": 3_600_000, "m": 60_000}
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -107,6 +109,9 @@ class Chart:
     edges: tuple[Edge, ...]
 
 
+# a hyphen within a word is one; elsewhere it can be a list or an arrow
+_NOT_PLAIN: Final = re.compile(r"(?!(?<=\w)-(?=\w))[^\w ,=]|_")
+_RADII: Final = {Shape.ENTRY: 18, Shape.ANY_TIME: 18, Shape.END: 18, Shape.WAIT: 9}
 _BRACKETS: Final = {
     Shape.ENTRY: ("([", "])"),
     Shape.WAIT: ("(", ")"),
@@ -246,7 +251,7 @@ def _side(offset_ms: int) -> str:
     return "before" if offset_ms < 0 else "after"
 
 
-def _action_text(action: Action) -> str:  # noqa: PLR0911 - one line an action
+def _action_text(action: Action) -> str:  # noqa: C901, PLR0911 - one line an action
     match action:
         case Send(email):
             return f"send email {email}"
@@ -271,20 +276,20 @@ def _edges_of(number: int, step: Step) -> Iterator[Edge]:
 
     def edge(target: int, label: str = "") -> Edge:
         names = {END: f"stop{number}", RESTART: source}
-        return Edge(source, names.get(target, f"step{target}"), _plain(label))
+        return Edge(source, names.get(target, f"step{target}"), label)
 
     match step:
         case Hold():
-            yield from (edge(one.then, one.name) for one in step.on)
+            yield from (edge(one.then, _label(one.name)) for one in step.on)
             yield edge(step.timeout, f"after {_duration(step.for_ms)}")
         case Split():
-            yield from (edge(one.then, one.name) for one in step.branches)
+            yield from (edge(one.then, _label(one.name)) for one in step.branches)
             yield edge(step.otherwise, "else")
         case Random():
             # a total of 0 has no shares; the check of weights is the configuration's
             total = sum(one.weight for one in step.variants) or 1.0
             for one in step.variants:
-                yield edge(one.then, f"{_plain(one.name)} {one.weight / total:.0%}")
+                yield edge(one.then, f"{_label(one.name)} {one.weight / total:.0%}")
         case Delay() | Until() | Act():
             yield edge(step.next)
 
@@ -310,11 +315,15 @@ def _duration(ms: int) -> str:
     return text
 
 
-def _plain(text: str) -> str:
+def _label(name: str) -> str:
+    return _plain(name, _LONGEST_LABEL)
+
+
+def _plain(text: str, longest: int = _LONGEST) -> str:
     """Return *text* on one line, of what can be printed, and not too long."""
-    shown = "".join(char if char.isprintable() else " " for char in text[: 8 * _LONGEST])
+    shown = "".join(char if char.isprintable() else " " for char in text)
     words = " ".join(shown.split())
-    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 # Mermaid
@@ -322,13 +331,13 @@ def _plain(text: str) -> str:
 
 def _mermaid_text(text: str) -> str:
     """
-    Write *text* for a place within quotes: all but letters, digits and spaces as ``#34;``.
+    Write *text* for a place within quotes: as ``#34;`` what could mean something there.
 
     Within quotes too Mermaid reads Markdown, HTML, icons, formulas and directives.
 
     Source: Mermaid docs, "Flowcharts", Entity codes to escape characters.
     """
-    return "".join(char if char.isalnum() or char in " ,=" else f"#{ord(char)};" for char in text)
+    return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", text)
 
 
 # SVG
@@ -369,36 +378,29 @@ def _drawn_node(node: Node, place: Place) -> str:
     x, middle = place.x + place.w / 2, place.y + place.h / 2
     top = middle - (len(node.lines) - 1) / 2 * _LINE
     texts = (
-        _drawn_text(line, (x, top + number * _LINE), bold=not number)
+        _drawn_text(line, (x, top + number * _LINE), more="" if number else ' font-weight="600"')
         for number, line in enumerate(node.lines)
     )
     return f'<g class="{node.shape}">{_outline(node.shape, place)}{"".join(texts)}</g>'
 
 
 def _outline(shape: Shape, place: Place) -> str:
-    match shape:
-        case Shape.CHOICE:
-            x, y, right, bottom = place.x, place.y, place.x + place.w, place.y + place.h
-            middle, slope = y + place.h / 2, _PADDING
-            corners = (
-                *((x, middle), (x + slope, y), (right - slope, y)),
-                *((right, middle), (right - slope, bottom), (x + slope, bottom)),
-            )
-            return f'<polygon points="{_points(corners)}" {_INK}/>'
-        case Shape.ENTRY | Shape.ANY_TIME | Shape.END:
-            return _rectangle(place, min(place.h / 2, 20))
-        case Shape.WAIT:
-            return _rectangle(place, 9)
-        case Shape.EXIT:
-            return _rectangle(place, 2, f" {_DOTTED}")
-        case Shape.GOAL:
-            inner = Place(place.x + 3, place.y + 3, place.w - 6, place.h - 6)
-            return _rectangle(place, 2) + _rectangle(inner, 1)
-        case Shape.ACTION:
-            return _rectangle(place, 2)
+    if shape is Shape.CHOICE:
+        return f'<polygon points="{_points(_hexagon(place))}" {_INK}/>'
+    drawn = _rectangle(place, _RADII.get(shape, 2), dotted=shape is Shape.EXIT)
+    if shape is Shape.GOAL:
+        drawn += _rectangle(Place(place.x + 3, place.y + 3, place.w - 6, place.h - 6), 1)
+    return drawn
 
 
-def _rectangle(place: Place, radius: float, more: str = "") -> str:
+def _hexagon(place: Place) -> tuple[Point, ...]:
+    x, y, right, bottom = place.x, place.y, place.x + place.w, place.y + place.h
+    middle, inner, outer = y + place.h / 2, x + _PADDING, right - _PADDING
+    return (x, middle), (inner, y), (outer, y), (right, middle), (outer, bottom), (inner, bottom)
+
+
+def _rectangle(place: Place, radius: float, *, dotted: bool = False) -> str:
+    more = f" {_DOTTED}" if dotted else ""
     size = f'width="{place.w:.1f}" height="{place.h:.1f}" rx="{radius:g}"'
     return f'<rect x="{place.x:.1f}" y="{place.y:.1f}" {size} {_INK}{more}/>'
 
@@ -408,9 +410,16 @@ def _drawn_edge(edge: Edge, route: Route) -> str:
     drawn = [f'<polyline points="{_points(line)}" {_INK}{dotted}/>' for line in route.lines]
     drawn.append(f'<polygon points="{_points(_head(*route.lines[-1][-2:]))}" {_FILLED}/>')
     if route.label is not None:
-        label = route.label
-        drawn.append(_drawn_text(edge.label, (label.x + label.w / 2, label.y + label.h / 2)))
+        drawn.append(_drawn_label(edge.label, route.label, beside=len(route.lines) == 1))
     return f'<g class="edge">{"".join(drawn)}</g>'
+
+
+def _drawn_label(text: str, place: Place, *, beside: bool) -> str:
+    """Draw a label in the middle of its place, where its line is broken, or beside its line."""
+    y = place.y + place.h / 2
+    if beside:
+        return _drawn_text(text, (place.x, y), more=' text-anchor="start"')
+    return _drawn_text(text, (place.x + place.w / 2, y))
 
 
 def _head(before: Point, end: Point) -> tuple[Point, ...]:
@@ -422,11 +431,10 @@ def _head(before: Point, end: Point) -> tuple[Point, ...]:
     return end, (back[0] - 3.5 * y, back[1] + 3.5 * x), (back[0] + 3.5 * y, back[1] - 3.5 * x)
 
 
-def _drawn_text(text: str, middle: Point, *, bold: bool = False) -> str:
-    weight = ' font-weight="600"' if bold else ""
+def _drawn_text(text: str, at: Point, *, more: str = "") -> str:
     # from the middle of the line to its base
-    base = middle[1] + 0.36 * _SIZE
-    return f'<text x="{middle[0]:.1f}" y="{base:.1f}" {_FILLED}{weight}>{escape(text)}</text>'
+    base = at[1] + 0.36 * _SIZE
+    return f'<text x="{at[0]:.1f}" y="{base:.1f}" {_FILLED}{more}>{escape(text)}</text>'
 
 
 def _points(line: Iterable[Point]) -> str:

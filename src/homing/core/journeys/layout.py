@@ -4,7 +4,7 @@ Where the boxes and arrows of a flowchart go: layers from top to bottom, nothing
 Every box has a layer, one below all that lead to it; every arrow's label has a place of its own in
 a row between the layers, and an arrow that passes a layer has a narrow place there. Arrows that
 lead back up, and those that skip many layers, run at the right-hand side; one that leads from a
-box to itself is a loop at its side. Boxes that no arrow joins stand beside each other.
+box to itself is a loop at its side. What no arrow joins stands below each other.
 
 Pure geometry, in pixels from the top left corner; what is drawn is `graph`'s affair.
 
@@ -22,7 +22,8 @@ from typing import Final, TypeAlias
 Point: TypeAlias = tuple[float, float]
 
 _APART: Final = 20.0  # between neighbours of a row
-_ROW_GAP: Final = 18.0  # between rows
+_ROW_GAP: Final = 24.0  # between rows
+_STUB: Final = 10.0  # how far an arrow comes straight down upon its box
 _TRACK: Final = 8.0  # between arrows that run side by side in a gap
 _THREAD: Final = 10.0  # the place of an arrow that passes a layer
 _LOOP: Final = 14.0  # how far a loop stands out
@@ -60,8 +61,8 @@ class Place:
     h: float
 
     def moved(self, by: float) -> Place:
-        """Return the same, so much further right."""
-        return replace(self, x=self.x + by)
+        """Return the same, so much further down."""
+        return replace(self, y=self.y + by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class Route:
     label: Place | None
 
     def moved(self, by: float) -> Route:
-        """Return the same, so much further right."""
-        lines = tuple(tuple((x + by, y) for x, y in line) for line in self.lines)
+        """Return the same, so much further down."""
+        lines = tuple(tuple((x, y + by) for x, y in line) for line in self.lines)
         return Route(lines, None if self.label is None else self.label.moved(by))
 
 
@@ -108,16 +109,15 @@ def arrange(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
     """
     places: dict[str, Place] = {}
     routes: dict[int, Route] = {}
-    right = bottom = 0.0
+    w = h = 0.0
     for members, numbers in _components(boxes, links):
+        top = h + 2 * _APART if places else 0.0
         part = _Component(members, [links[number] for number in numbers]).layout()
-        places |= {name: place.moved(right) for name, place in part.places.items()}
+        places |= {name: place.moved(top) for name, place in part.places.items()}
         for number, route in zip(numbers, part.routes, strict=True):
-            routes[number] = route.moved(right)
-        right += part.w + 2 * _APART
-        bottom = max(bottom, part.h)
-    ordered = tuple(routes[number] for number in range(len(links)))
-    return Layout(max(right - 2 * _APART, 0.0), bottom, places, ordered)
+            routes[number] = route.moved(top)
+        w, h = max(w, part.w), top + part.h
+    return Layout(w, h, places, tuple(routes[number] for number in range(len(links))))
 
 
 def _components(
@@ -266,7 +266,7 @@ class _Component:
                 lines.append([])
             lines[-1].append((cell.x, bottom))
         x = self._cells[target].x
-        lines[-1] += [(x, self._tops[self._cells[target].row]), (x, goal.y)]
+        lines[-1] += [(x, self._tops[self._cells[target].row] - _STUB), (x, goal.y)]
         return Route(tuple(map(_without_repeats, lines)), label)
 
     def _lane_routes(self) -> tuple[dict[int, Route], float]:

@@ -103,7 +103,5 @@ def _concerns_of(journey: Journey, kind: str, name: str | None) -> Concerns:
     return Concerns(
         exits=tuple(one for one in journey.exits if one.when.may_hold(kind, name)),
         goal=journey.goal is not None and journey.goal.when.may_hold(kind, name),
-        awaited=tuple(
-            (hold, one) for hold, one in journey.awaits if one.when.may_hold(kind, name)
-        ),
+        awaited=tuple((hold, one) for hold, one in journey.awaits if one.when.may_hold(kind, name)),
     )
