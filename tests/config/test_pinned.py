@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homing.config import ConfigError, load
 from homing.config.pinned import program_of, with_policy
-from homing.core.journeys.program import QuietHours, Status
+from homing.core.journeys.program import END, RESTART, QuietHours, Status
 
 EXAMPLE = """
 sendgrid.from = "a@b.example"
@@ -157,6 +160,61 @@ class TestProgramOf:
             str(problem).startswith("version 0123 of journey j: ")
             for problem in error.value.problems
         )
+
+
+WHENS = ("all", 'event = \\"X\\"', "profile.x = 1", 'did(\\"X\\", 2, \\"7d\\")')
+STEPS = (
+    "delay = '1h'",
+    "hold = '2h'",
+    'hold = "2h", on = [{ name = "x", when = "WHEN", then = "GO" }], timeout = "GO"',
+    'hold = "2h", on = [{ name = "x", when = "WHEN", key = "$.k", then = "restart" }]',
+    "until = { at = '$.properties.at', offset = '-1h' }",
+    "until = { time = '09:00', days = ['sun'], zone = 'Asia/Tokyo' }",
+    'split = [{ name = "é", when = "WHEN", then = "GO" }], else = "GO", next = "GO"',
+    'random = [{ name = "x", weight = 1, then = "GO" }, { name = "y", weight = 2, then = "GO" }]',
+    "send = { email = 'mail', to = '$.properties.to', data = { b = 1, a = '{{ x }}' } }",
+    "track = { event = 'E', properties = { p = '$.properties.total' } }",
+    "suppress = 'global'",
+)
+
+
+class TestAnyJourney:
+    @given(st.lists(st.sampled_from(STEPS), min_size=1, max_size=6), st.randoms())
+    def test_what_loads_can_be_kept_and_leads_somewhere(self, tmp_path_factory, steps, chance):
+        """
+        Whatever the steps: every target is one, and the definition gives the same program.
+        """
+        targets = ["next", "end", *(f"s{n}" for n in range(len(steps)))]
+        rows = []
+        for number, step in enumerate(steps):
+            text = re.sub("GO", lambda _: chance.choice(targets), step)
+            text = re.sub("WHEN", lambda _: chance.choice(WHENS), text)
+            rows.append(f"{{ id = 's{number}', {text} }}")
+        path = tmp_path_factory.getbasetemp() / "any.toml"
+        path.write_text(
+            f"sendgrid.from = 'a@b.example'\nemail.mail.template = 'd-{'0' * 32}'\n"
+            f"[journey.j]\nentry = {{ when = 'all', key = '$.k' }}\nstep = [{', '.join(rows)}]"
+        )
+
+        found = load(path, environ={})
+
+        current = found.plans.journeys["j"]
+        pinned = program_of("j", found.definitions["j"], current.version)
+        assert readable(current) == readable(pinned)
+        numbers = {RESTART, END, *range(len(steps))}
+        assert numbers >= set(targets_of(current))
+
+
+def targets_of(journey):
+    """
+    List where each step may lead.
+    """
+    for step in journey.steps:
+        for name in ("next", "timeout", "otherwise"):
+            if hasattr(step, name):
+                yield getattr(step, name)
+        for name in ("on", "branches", "variants"):
+            yield from (one.then for one in getattr(step, name, ()))
 
 
 class TestWithPolicy:

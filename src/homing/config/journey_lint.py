@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
@@ -47,6 +48,9 @@ def warnings_of(
         mappings: Its mappings by their places.
     """
     engagement = frozenset(settings.writeback.names.values())
+    by_owner: dict[Loc, dict[Loc, Compiled]] = defaultdict(dict)
+    for at, compiled in mappings.items():
+        by_owner[at[:2]][at] = compiled
     for name, journey in settings.journey.items():
         loc, program = ("journey", name), programs[name]
         yield from _of_passage(loc, program)
@@ -54,7 +58,7 @@ def warnings_of(
         yield from _hidden(loc, program)
         yield from _needless(loc, journey)
         yield from _unkeyed(loc, journey, engagement)
-        yield from _unknown_branches(loc, program, _paths_read(loc, journey, mappings))
+        yield from _unknown_branches(loc, program, _paths_read(loc, journey, by_owner[loc]))
 
 
 def _of_passage(loc: Loc, journey: Journey) -> Iterator[Finding]:
@@ -231,9 +235,8 @@ def _paths_read(
         for path in sorted(condition.paths):
             yield (*loc, *at), path
     for at, compiled in mappings.items():
-        if at[: len(loc)] == loc:
-            for text in sorted(compiled.paths):
-                yield at, text.split(".")
+        for text in sorted(compiled.paths):
+            yield at, text.split(".")
 
 
 def _unknown_branches(

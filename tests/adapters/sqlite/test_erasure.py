@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random  # noqa: TID251  seeded
 
 import pytest
+from msgspec import structs
 from tests.support.rows import DAY, NOON, effect, event, send
 
 from homing.adapters.sqlite.ballast import Ballast
@@ -17,6 +18,7 @@ from homing.adapters.sqlite.log import SqliteLog, log_path
 from homing.adapters.sqlite.state import SqliteState
 from homing.core import people
 from homing.core.digests import address_trace
+from homing.core.journeys.run import Passage, Run, RunState
 from homing.core.people import Identity, IdKind, Person
 from homing.core.suppression import Source, Suppression
 from homing.ports import Attempt, Cursor, Tx
@@ -74,6 +76,7 @@ class Files:
         payload = f'{{"traits":{{"email":"{address(who)}"}},"p":"{padding}"}}'.encode()
         tx.effects.add(effect(lane=person.id, person=person.id, payload=payload))
         self._send(tx, person, who, seq, padding)
+        self._run(tx, person, who, seq, padding)
         if seq % 5 == 0:
             record = Suppression("bounce", True, NOON, Source.SENDGRID, f"550 {address(who)}")
             tx.suppressions.save(address(who), record)
@@ -90,6 +93,18 @@ class Files:
         tx.sends.add_trace(address_trace(address(who)), new.id)
         tx.sends.add_attempt(new.id, Attempt(1, NOON, "reject", f"400: {address(who)}"))
 
+    def _run(self, tx: Tx, person: Person, who: int, seq: int, padding: str) -> None:
+        made = Run(
+            tx.runs.next_id(), person.id, "cart", "v1", f"cart-of-{address(who)}", NOON,
+            RunState.WAITING, "wait", NOON, NOON + seq,
+        )  # fmt: skip
+        context = f'{{"entry":{{"email":"{address(who)}","p":"{padding}"}}}}'.encode()
+        tx.runs.add(made, context)
+        tx.runs.remember_entry(made)
+        tx.runs.note([Passage(made.id, NOON, "skipped", reason=f"said: {address(who)}")])
+        if seq % 3:
+            tx.runs.save(structs.replace(made, reason=address(who)), context + padding.encode())
+
     async def work_on(self) -> None:
         """What else moves rows about: effects that end, merges, retention."""
 
@@ -98,6 +113,10 @@ class Files:
             tx.effects.done(ready[::2])
             for number in ready[1::4]:
                 tx.effects.dead(number, "400")
+            for run in tx.runs.due(now=NOON + DAY, limit=40):
+                ended = {"state": RunState.COMPLETED, "due_at": None, "ended_at": NOON}
+                until = NOON if run.id % 2 else None
+                tx.runs.save(structs.replace(run, **ended, watch_until=until))
             for row in tx.sends.claimable(now=NOON, limit=9):
                 tx.sends.intend(row.id, now=NOON)
                 tx.sends.accept({row.id: f"m{row.id}"}, now=NOON, silent_due=None)
@@ -142,6 +161,7 @@ class TestErasure:
             if turn == 3:
                 await self.merge(files, 3, 4)
             await files.state.write(lambda tx: tx.sends.prune(NOON - DAY, limit=50))
+            await files.state.write(lambda tx: tx.runs.prune(NOON + 1, limit=5))
         await files.log.forget(NOON + DAY, evaluated=seq // 3, limit=10_000)
         erased = [3, 7, 20, 41, 59]
         for who in [*erased, 4]:
@@ -180,6 +200,25 @@ class TestErasure:
         async with asyncio.timeout(10):
             while address(1).encode() in files.bytes():
                 await asyncio.sleep(0.05)
+
+    async def test_runs_alone_go_without_a_trace_too(self, files: Files) -> None:
+        """
+        What a run knew, its key and its history are overwritten, and the log of writes emptied.
+        """
+
+        def job(tx: Tx) -> None:
+            files._run(tx, Person(1), 1, 1, "x" * 9_000)
+            files._run(tx, Person(2), 2, 2, "")
+
+        await files.state.write(job)
+        assert address(1).encode() in files.bytes()
+
+        await files.state.write(lambda tx: tx.runs.erase([1]))
+
+        async with asyncio.timeout(10):
+            while address(1).encode() in files.bytes():
+                await asyncio.sleep(0.05)
+        assert address(2).encode() in files.bytes()
 
     async def test_the_suppression_survives_by_its_keyed_hash(self, files: Files) -> None:
         """

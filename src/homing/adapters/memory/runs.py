@@ -9,6 +9,7 @@ from itertools import accumulate, takewhile
 from msgspec.structs import replace
 
 from homing.adapters.memory.table import Journal, Table
+from homing.adapters.memory.timers import Timers
 from homing.core.journeys.run import Passage, Run, RunState
 from homing.ports import Definition
 
@@ -24,6 +25,7 @@ class MemoryRuns:
         self._rows: Table[int, Run] = Table(journal)
         self._contexts: Table[int, bytes] = Table(journal)
         self._waiting: Table[int, Run] = Table(journal)
+        self._timers = Timers(journal)
         self._of_person: Table[int, tuple[int, ...]] = Table(journal)
         self._entries: Table[int, Entries] = Table(journal)  # of a person, by journey and key
         self._passages: Table[int, tuple[Passage, ...]] = Table(journal)
@@ -83,14 +85,11 @@ class MemoryRuns:
 
     def due(self, *, now: int, limit: int) -> list[Run]:
         """Runs that wait and are due at *now*, in order of ``due_at``, then of number."""
-        timed = [(run.due_at, run) for run in self._waiting.values() if run.due_at is not None]
-        due = sorted((at, run.id) for at, run in timed if at <= now)
-        return [self._rows[number] for _, number in due[:limit]]
+        return [self._rows[number] for number in self._timers.until(now, limit=limit)]
 
     def next_due(self) -> int | None:
         """When the next run falls due."""
-        times = (run.due_at for run in self._waiting.values() if run.due_at is not None)
-        return min(times, default=None)
+        return self._timers.first()
 
     def is_due(self, person: int, *, now: int) -> bool:
         """Whether a run of a person is due at *now*."""
@@ -221,8 +220,10 @@ class MemoryRuns:
         self._rows[run.id] = run
         if run.state is RunState.WAITING:
             self._waiting[run.id] = run
+            self._timers.set(run.id, run.due_at)
         else:
             self._waiting.drop(run.id)
+            self._timers.set(run.id, None)
 
     def _keep(self, run: Run, context: bytes | None) -> None:
         if run.watch_until is None:
@@ -238,6 +239,7 @@ class MemoryRuns:
                     self._of_event[passage.event] = tuple(n for n in noted if n.run != run.id)
             for table in (self._rows, self._contexts, self._waiting, self._passages):
                 table.drop(run.id)
+            self._timers.set(run.id, None)
 
 
 def _number(run: Run) -> int:

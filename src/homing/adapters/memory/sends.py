@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from homing.adapters.memory.table import Journal, Table
+from homing.adapters.memory.timers import Timers
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.journeys.run import run_of
@@ -35,6 +36,7 @@ class MemorySends:
         self._of_origin: Table[int, tuple[int, ...]] = Table(journal)
         self._of_run: Table[int, tuple[int, ...]] = Table(journal)
         self._of_person: Table[int, tuple[int, ...]] = Table(journal)
+        self._deferred = Timers(journal)
         self._marked: Table[int, tuple[int, int]] = Table(journal)  # whose, and when
         self._marked_of: Table[int, tuple[int, ...]] = Table(journal)
         self._lanes: Table[int, tuple[int, ...]] = Table(journal)
@@ -65,18 +67,17 @@ class MemorySends:
 
     def deferred_due(self, *, now: int, limit: int) -> list[SendRow]:
         """Sends out of their lanes that are to be asked of again by now, in order of due time."""
-        due = [row for row in self._all() if row.deferred is not None and row.deferred <= now]
-        return self._copies(sorted(due, key=lambda row: (row.deferred, row.id)))[:limit]
+        due = self._deferred.until(now, limit=limit)
+        return self._copies(self._rows[number] for number in due)
 
     def next_deferred(self) -> int | None:
         """When the next of these falls due."""
-        times = (row.deferred for row in self._all() if row.deferred is not None)
-        return min(times, default=None)
+        return self._deferred.first()
 
     def deferred_of(self, rule: str, *, limit: int) -> list[SendRow]:
         """The deferred sends of a rule, oldest first."""
-        rows = (row for row in self._all() if row.deferred is not None and row.rule == rule)
-        return self._in_order(rows)[:limit]
+        rows = (self._rows[number] for number in self._deferred.numbers())
+        return self._in_order(row for row in rows if row.rule == rule)[:limit]
 
     def mark_marketing(self, person: int, *, at: int, send: int) -> None:
         """Keep that a send of marketing left for a person at *at*; of a second time, the later."""
@@ -274,6 +275,7 @@ class MemorySends:
             self._data.drop(row.id)
             self._attempts.drop(row.id)
             self._unmark(row.id)
+            self._deferred.set(row.id, None)
         return len(gone)
 
     def merge(self, loser: int, winner: int) -> None:
@@ -307,6 +309,7 @@ class MemorySends:
 
     def _put(self, row: SendRow) -> None:
         self._rows[row.id] = row
+        self._deferred.set(row.id, row.deferred)
 
     def _as_it_is(self, row: SendRow) -> SendRow:
         return replace(row, head=int(row.id in self._heads))

@@ -206,6 +206,7 @@ def ticked(
         walk.tell("timeout")
         walk.go(step.timeout)
     elif isinstance(step, Delay | Until):
+        walk.waited_out.add(step.id)
         walk.go(step.next)
     return walk.outcome()
 
@@ -261,6 +262,7 @@ class _Walk:
     is_changed: bool = False
     knows_more: bool = False
     cancels: str | None = None
+    waited_out: set[str] = field(default_factory=set)
 
     def outcome(self) -> Outcome:
         """What came of it."""
@@ -423,6 +425,7 @@ class _Walk:
             self.fail("until: expected a time, found none")
             return None
         if due_at <= self.moment.at_ms:
+            self.waited_out.add(step.id)
             return step.next
         self._wait(due_at)
         return None
@@ -430,13 +433,20 @@ class _Walk:
     def _moment_of(self, step: Until) -> int | None:
         seen = self._seen_as(self.context.latest)
         if step.time is not None:
-            named = step.zone if step.zone_path is None else step.zone_path.read(seen)
-            names = [named if isinstance(named, str) else None, self.person.zone]
-            zone = moments.zone_or(names, step.zone)
-            return moments.moment_of_day(self.moment.at_ms, step.time, step.days, zone)
+            # come back to at the very instant for which it waited, it waits for the next
+            after_ms = self.moment.at_ms + (step.id in self.waited_out)
+            return moments.moment_of_day(after_ms, step.time, step.days, self._zone(step, seen))
         value = None if step.at is None else step.at.resolve(seen)
         at_ms = moments.instant_of(value)
         return None if at_ms is None else at_ms + step.offset_ms
+
+    def _zone(self, step: Until, seen: Mapping[str, object]) -> str:
+        """The zone a step names; of one that it looks up, else the person's."""
+        if step.zone_path is None:
+            return step.zone
+        named = step.zone_path.read(seen)
+        names = [named if isinstance(named, str) else None, self.person.zone]
+        return moments.zone_or(names, step.zone)
 
     def _split(self, step: Split) -> int:
         latest, facts = self.context.latest, self.facts()

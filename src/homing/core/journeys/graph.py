@@ -43,7 +43,7 @@ from homing.core.plans import (
     UpsertContact,
 )
 
-_LONGEST: Final = 44  # characters of a line in a box
+_LONGEST: Final = 56  # characters of a line in a box
 _LONGEST_LABEL: Final = 24
 _UNITS_MS: Final = {"d": DAY_MS, "h": 3_600_000, "m": 60_000}
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -186,8 +186,8 @@ def svg(journey: Journey, counts: Mapping[str, int] | None = None) -> str:
         f'<rect class="paper" fill="none" x="{-_MARGIN}" y="{-_MARGIN}" width="{w}" height="{h}"/>',
     ]
     parts += [_drawn_node(node, layout.places[node.id]) for node in chart.nodes]
-    for edge, route in zip(chart.edges, layout.routes, strict=True):
-        parts.append(_drawn_edge(edge, route))
+    drawn = zip(chart.edges, layout.routes, strict=True)
+    parts += [_drawn_edge(edge, route) for edge, route in drawn]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -244,11 +244,8 @@ def _until_text(step: Until) -> str:
     moment = paths[0] if len(paths) == 1 and paths[0] else "a moment"
     if not step.offset_ms:
         return f"until {moment}"
-    return f"until {_duration(abs(step.offset_ms))} {_side(step.offset_ms)} {moment}"
-
-
-def _side(offset_ms: int) -> str:
-    return "before" if offset_ms < 0 else "after"
+    side = "before" if step.offset_ms < 0 else "after"
+    return f"until {_duration(abs(step.offset_ms))} {side} {moment}"
 
 
 def _action_text(action: Action) -> str:  # noqa: C901, PLR0911 - one line an action

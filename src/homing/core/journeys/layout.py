@@ -336,28 +336,26 @@ def _depth_first(count: int, ends: Sequence[tuple[int, int]]) -> tuple[set[int],
     for number, (source, target) in enumerate(ends):
         if source != target:
             leaving[source].append((number, target))
+    rest = [iter(leaving[box]) for box in range(count)]
     backward: set[int] = set()
     finished: list[int] = []
     seen: set[int] = set()
     open_now: set[int] = set()
     for root in range(count):
         # not by recursion: a chart may be deeper than Python's stack
-        path = [] if root in seen else [(root, iter(leaving[root]))]
-        seen.add(root)
-        open_now.update(one for one, _ in path)
+        path = [] if root in seen else [root]
         while path:
-            source, rest = path[-1]
-            step = next(rest, None)
+            box = path[-1]
+            seen.add(box)
+            open_now.add(box)
+            step = next(rest[box], None)
             if step is None:
-                path.pop()
-                open_now.discard(source)
-                finished.append(source)
+                finished.append(path.pop())
+                open_now.discard(box)
             elif step[1] in open_now:
                 backward.add(step[0])
             elif step[1] not in seen:
-                seen.add(step[1])
-                open_now.add(step[1])
-                path.append((step[1], iter(leaving[step[1]])))
+                path.append(step[1])
     return backward, finished[::-1]
 
 
