@@ -23,8 +23,8 @@ _RUN = Run(
     due_at=NOON + HOUR,
     passages=1,
 )
-ENDED = {"state": RunState.COMPLETED, "due_at": None, "ended_at": NOON}
-OVER = {**ENDED, "watch_until": None}
+ENDED: dict[str, Any] = {"state": RunState.COMPLETED, "due_at": None, "ended_at": NOON}
+OVER: dict[str, Any] = {**ENDED, "watch_until": None}
 
 
 def run(number: int, **columns: Any) -> Run:  # noqa: ANN401  a column's own type

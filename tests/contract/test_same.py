@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,8 +238,10 @@ def tick(tx: Tx, a: int, b: int) -> None:
     """Runs that are due go on, or end, watched for a while or not."""
     for row in tx.runs.due(now=NOON + a, limit=b % 4):
         number, kind = b + row.id, (a + row.id) % 4
-        ended = {"state": RunState.COMPLETED, "due_at": None, "ended_at": NOON + number}
-        changes: dict[str, object] = [
+        ended: dict[str, Any] = {
+            "state": RunState.COMPLETED, "due_at": None, "ended_at": NOON + number,
+        }  # fmt: skip
+        changes: dict[str, Any] = [
             {"due_at": NOON + number, "step": str(kind)}, {"version": "v0", "due_at": None},
             {**ended, "watch_until": NOON + number}, {**ended, "watch_until": None},
         ][kind]  # fmt: skip

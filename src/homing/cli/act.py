@@ -19,7 +19,11 @@ RESUME_FIELDS: Final = {
     "sends": "how many sends of a paused email are back in their lanes",
 }
 RESOLVE_FIELDS: Final = {"send": "the send's id", "status": "the state it has now"}
-RELOAD_FIELDS: Final = {"version": "of the new configuration", "status": "reloaded"}
+RELOAD_FIELDS: Final = {
+    "version": "of the new configuration",
+    "moved, archived, stay": "runs that waited on versions of journeys that are in force no more",
+    "status": "reloaded",
+}
 
 
 @click.command("pause")
@@ -82,17 +86,38 @@ def resolve_command(send: str, *, as_: str, config: Path | None, as_json: bool) 
 
 
 @click.command("reload")
+@click.option(
+    "--drain",
+    "runs",
+    flag_value="drain",
+    default="drain",
+    help="Runs of journeys end on the version they entered (default).",
+)
+@click.option(
+    "--migrate",
+    "runs",
+    flag_value="migrate",
+    help="Runs go on in the new version, if it has the step where they wait.",
+)
+@click.option(
+    "--archive",
+    "runs",
+    flag_value="archive",
+    help="Runs on older versions end now, and send nothing more.",
+)
 @config_option
 @json_option
-def reload_command(*, config: Path | None, as_json: bool) -> None:
+def reload_command(*, runs: str, config: Path | None, as_json: bool) -> None:  # fmt: skip
     """
     Have the running service take the changed configuration.
 
-    An invalid one is refused (exit 78), and the one in force stays.
+    An invalid one is refused (exit 78), and the one in force stays. What a reload would do is
+    shown by `homing plan`.
     """
     loaded_config(config)
     with acting(config) as ask:
-        rows_out([{**ask({"do": "reload"}), "status": "reloaded"}], as_json=as_json)
+        done = {**ask({"do": "reload", "runs": runs}), "status": "reloaded"}
+        rows_out([done], as_json=as_json)
 
 
 def _named(destination: str | None, every: tuple[str, ...]) -> tuple[str, ...]:

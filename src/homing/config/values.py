@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -23,6 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from homing.config.problems import guess
 from homing.config.secrets import SecretRef
 from homing.core.durations import parse_duration
+from homing.core.journeys.moments import known_zones
 from homing.core.plans import Address
 
 T = TypeVar("T")
@@ -274,10 +274,8 @@ def _clock(value: object) -> dt.time:
 
 def _zone(value: object) -> str:
     found = _text_of(value)
-    try:
-        zoneinfo.ZoneInfo(found)
-    except (KeyError, OSError):
-        raise Unfit from None
+    if found != "UTC" and found not in known_zones():
+        raise Unfit
     return found
 
 

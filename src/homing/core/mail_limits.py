@@ -85,7 +85,9 @@ def refusal_of(message: Message, *, size_bytes: int = 0) -> str | None:
     Returns:
         Why SendGrid would refuse it (or silently drop the mail), or ``None``.
     """
-    return next(_reasons(message, (*_STATIC_CHECKS, *_SEND_CHECKS)), None) or _size(size_bytes)
+    return next(_reasons(message, (*_STATIC_CHECKS, *_SEND_CHECKS)), None) or size_refusal_of(
+        size_bytes
+    )
 
 
 def send_refusal_of(message: Message, *, size_bytes: int = 0) -> str | None:
@@ -93,7 +95,7 @@ def send_refusal_of(message: Message, *, size_bytes: int = 0) -> str | None:
     Check only what a send fills in: recipients, data, arguments, and where they are there a
     template, a subject and content. Its letterhead was checked at load.
     """
-    return next(_reasons(message, _SEND_CHECKS), None) or _size(size_bytes)
+    return next(_reasons(message, _SEND_CHECKS), None) or size_refusal_of(size_bytes)
 
 
 def refusals_of_email(email: Email) -> tuple[str, ...]:
@@ -130,7 +132,8 @@ def _reasons(message: Message, checks: Sequence[Check]) -> Iterator[str]:
     return (reason for check in checks if (reason := check(message)) is not None)
 
 
-def _size(size_bytes: int) -> str | None:
+def size_refusal_of(size_bytes: int) -> str | None:
+    """Say why a request of so many bytes is too large, or ``None``."""
     if size_bytes <= MAX_BODY_BYTES:
         return None
     return f"the message is {size_bytes:,} bytes; SendGrid takes at most {MAX_BODY_BYTES:,}"

@@ -10,6 +10,7 @@ from homing.config import ConfigError, load
 from homing.core.effects import Dest
 from homing.core.errors import HomingError
 from homing.log import CONFIG_REFUSED, CONFIG_RELOADED, log, redact
+from homing.processes.pinned import Runs, settle_runs
 from homing.processes.store_acts import StoreActs
 
 if TYPE_CHECKING:
@@ -96,9 +97,21 @@ class Acts(StoreActs):
             raise ConfigError(problems)
         return loaded
 
-    async def reload_asked(self, _: Mapping[str, Any]) -> object:
-        """Check the new configuration here, then have both processes reload it."""
+    async def reload_asked(self, asked: Mapping[str, Any]) -> object:
+        """
+        Check the new configuration here, then have both processes reload it.
+
+        ``runs`` says what becomes of runs on versions of journeys that are in force no more:
+        "drain" (they end as they entered), "migrate" or "archive".
+        """
         loaded = self.servable()
+        how = Runs(str(asked.get("runs", Runs.DRAIN)))
+        if how is not Runs.DRAIN:
+            self.reload()  # first here: nobody may enter an old version behind our back
         if not self._parent.ask_reload():
             self.reload_here()
-        return {"version": loaded.plans.version}
+        assembly = self._worker.assembly
+        programs = assembly.stages.evaluate.taker.rules.programs
+        now_ms = assembly.stages.sweep.clock.now_ms
+        settled = await settle_runs(assembly.store, programs, how, now_ms=now_ms)
+        return {"version": loaded.plans.version, **settled}

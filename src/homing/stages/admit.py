@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from homing.core import gate
 from homing.core.durations import duration_text
 from homing.core.journeys import moments
+from homing.core.journeys.engine import watch_until
 from homing.core.journeys.program import Status
-from homing.core.journeys.run import FOREVER, RunState, exit_origin, run_of
+from homing.core.journeys.run import FOREVER, OF_ITSELF, RunState, exit_origin, run_of
 from homing.core.ledger import CLAIMABLE
 from homing.core.plans import EmailClass
 from homing.stages import compose, moves
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from homing.core.effects import ClaimedSend, SendRow
     from homing.core.journeys.program import Journey
     from homing.core.plans import Cap, Email, Plans
+    from homing.core.suppression import Records
     from homing.ports import Pause, Tx
 
 OF_EMAIL = "email/"
@@ -61,8 +65,7 @@ class Gatekeeper:
             moves.refuse(tx, row, gate.Refusal("skipped", f"no [email.{row.email}] any more"))
             return None
         records = {} if row.address is None else tx.suppressions.of(row.address)
-        asked = gate.Asked(email, row.address, records, self.now, row.expires_at)
-        refusal = gate.refusal_of(asked) or _run_is_over(tx, row)
+        refusal = self._refusal(row, email, records)
         if refusal is not None:
             moves.refuse(tx, row, refusal)
             return None
@@ -75,10 +78,17 @@ class Gatekeeper:
         wait = self._wait(row, email)
         if wait is not None:
             defer(tx, row, wait)
+            if wait.until_ms >= FOREVER:
+                journey = journey_of(row, self.plans)
+                _watch(tx, row, journey, until_ms=FOREVER, now=self.now)
             return None
         if self.plans.caps and is_marketing(row):
             tx.sends.mark_marketing(row.person, at=self.now, send=row.id)
         return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
+
+    def _refusal(self, row: SendRow, email: Email, records: Records) -> gate.Refusal | None:
+        asked = gate.Asked(email, row.address, records, self.now, row.expires_at)
+        return gate.refusal_of(asked) or _run_is_over(self.tx, row)
 
     def must_wait_for_ticks(self, row: SendRow) -> bool:
         """Whether a run of its person is due: what it reserves may have to go first."""
@@ -86,12 +96,17 @@ class Gatekeeper:
         return capped and self.tx.runs.is_due(row.person, now=self.now)
 
     def _wait(self, row: SendRow, email: Email) -> Wait | None:
+        wait = self._held(row)
+        if wait is not None or not is_marketing(row):
+            return wait
+        return self._capped(row, email)
+
+    def _held(self, row: SendRow) -> Wait | None:
+        """What keeps a send back by itself, whatever else its person gets."""
         journey = journey_of(row, self.plans)
         if journey is not None and journey.status is Status.PAUSED:
             return Wait(FOREVER, f"paused: journey {journey.name}")
-        if not is_marketing(row):
-            return None
-        return self._quiet(row, journey) or self._capped(row, email)
+        return self._quiet(row, journey) if is_marketing(row) else None
 
     def _quiet(self, row: SendRow, journey: Journey | None) -> Wait | None:
         quiet = self.plans.quiet if journey is None or journey.quiet is None else journey.quiet
@@ -124,13 +139,18 @@ class Gatekeeper:
             theirs = self.plans.emails.get(other.email)
             if other.id == row.id or theirs is None or not is_marketing(other):
                 continue
-            is_due = (
-                other.lane is not None and other.state in CLAIMABLE and other.due_at <= self.now
-            )
             priority = self._priority(other, theirs)
-            if is_due and priority > own:
+            if priority > own and self._could_leave(other, theirs):
                 found.append((-priority, other.id, other))
         return [other for _, _, other in sorted(found, key=lambda one: one[:2])]
+
+    def _could_leave(self, row: SendRow, email: Email) -> bool:
+        """Whether a send is due and nothing but a cap may keep it back: it then takes its room."""
+        is_due = row.lane is not None and row.state in CLAIMABLE and row.due_at <= self.now
+        if not is_due or OF_EMAIL + row.email in self.pauses:
+            return False
+        records = {} if row.address is None else self.tx.suppressions.of(row.address)
+        return self._refusal(row, email, records) is None and self._held(row) is None
 
     def _priority(self, row: SendRow, email: Email) -> int:
         journey = journey_of(row, self.plans)
@@ -191,7 +211,23 @@ def _resume(tx: Tx, name: str, plans: Plans, *, now: int) -> int:
         if email is not None:
             row.expires_at = max(row.expires_at, now + int(email.deliver_within_s * 1000))
         put_back(tx, row, now=now)
+        _watch(tx, row, plans.journeys.get(name), until_ms=row.expires_at, now=now)
     return len(held)
+
+
+def _watch(tx: Tx, row: SendRow, journey: Journey | None, *, until_ms: int, now: int) -> None:
+    """Let exits concern a run for as long as what it reserved may wait."""
+    number = run_of(row.origin)
+    run = None if number is None else tx.runs.get(number)
+    if run is None or row.origin == exit_origin(run.id):
+        return
+    was_held = run.sends_until >= FOREVER
+    run = replace(run, sends_until=until_ms if was_held else max(run.sends_until, until_ms))
+    if journey is not None:
+        run = replace(run, watch_until=watch_until(journey, run, now))
+    elif not run.is_alive and run.watch_until is not None:
+        run = replace(run, watch_until=min(run.watch_until, until_ms))
+    tx.runs.save(run)
 
 
 def return_deferred(tx: Tx, *, now: int) -> int:
@@ -224,8 +260,8 @@ def _run_is_over(tx: Tx, row: SendRow) -> gate.Refusal | None:
     run = None if number is None else tx.runs.get(number)
     if run is None or row.origin == exit_origin(run.id):
         return None
-    if run.state is RunState.COMPLETED:
-        return None if run.reason is None else gate.Refusal("skipped", run.reason)
+    if run.state in OF_ITSELF and run.sends_until == 0:
+        return gate.Refusal("skipped", run.reason or "exited")
     if run.state is RunState.EXITED:
         return gate.Refusal("skipped", f"exited: {run.reason}")
     ended = run.state in (RunState.MERGED, RunState.ARCHIVED)

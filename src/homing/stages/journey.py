@@ -21,8 +21,8 @@ from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
 from homing.core.journeys.engine import Moment, Outcome
 from homing.core.journeys.entering import Entering, Last, entering
-from homing.core.journeys.program import Journey, Status
-from homing.core.journeys.run import Context, Passage, Run, RunSignal
+from homing.core.journeys.program import Delay, Hold, Journey, Reentry, Status, Until
+from homing.core.journeys.run import Context, Passage, Run, RunSignal, RunState
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.stages import moves, reserve
 from homing.stages.cause import Cause
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 # a tick that is not later counts as fired when it was due: timers of ordinary days do not drift
 PUNCTUAL_MS = 60_000
+LOOKED_AT = 100
 LATE = "late"
+RESERVED_BEFORE = "reserved before"
 DRAFT = "draft: the journey sends nothing"
 
 
@@ -113,10 +115,32 @@ def merged(
     for run in sorted(waiting, key=lambda run: (run.entered_at, run.id)):
         first = oldest.setdefault((run.journey, run.key), run)
         if first is not run:
+            _enter_as(tx, first, instead_of=run)
             over = engine.ended(run, RunSignal.MERGE, "merged", at_ms=now_ms)
             passage = _end(tx, over, "merged", now_ms=now_ms)
             if observe is not None:
                 observe(over, passage)
+
+
+def _enter_as(tx: Tx, first: Run, *, instead_of: Run) -> None:
+    """Let the run that stays be the one to ask of when its person would enter again."""
+    entry = tx.runs.last_entry(instead_of.person, instead_of.journey, instead_of.key)
+    if entry is not None and entry[1] == instead_of.id:
+        tx.runs.remember_entry(replace(first, entered_at=entry[0]))
+
+
+def can_move(run: Run, journey: Journey) -> bool:
+    """Whether a run that waits can go on in another version: it has the step where it waits."""
+    place = journey.places.get(run.step)
+    return place is not None and isinstance(journey.steps[place], Hold | Delay | Until)
+
+
+def migrate(tx: Tx, run: Run, journey: Journey) -> bool:
+    """Let a run that waits go on in another version, as long as it waits; False if it cannot."""
+    if not can_move(run, journey):
+        return False
+    tx.runs.save(replace(run, version=journey.version))
+    return True
 
 
 def archive(tx: Tx, run: Run, *, now_ms: int) -> None:
@@ -161,10 +185,15 @@ def _context_of(tx: Tx, run: Run) -> Context | None:
 
 def _last_entry(tx: Tx, who: tuple[int, str], key: str) -> Last | None:
     found = tx.runs.last_entry(*who, key)
-    if found is None:
-        return None
-    run = tx.runs.get(found[1])
-    return Last(found[0], None if run is None else run.state)
+    if found is not None:
+        run = tx.runs.get(found[1])
+        return Last(found[0], None if run is None else run.state)
+    # of a journey that everybody could enter anew, until its configuration was changed
+    person, journey = who
+    for run in tx.runs.newest_of(person, limit=LOOKED_AT):
+        if run.journey == journey and run.key == key and run.state is not RunState.MERGED:
+            return Last(run.entered_at, run.state)
+    return None
 
 
 def _enter(
@@ -179,7 +208,8 @@ def _enter(
         _Record(tx, journey, moment, desk, moment.at_ms).write(outcome)
         return outcome.person
     outcome = engine.entered(journey, tx.runs.next_id(), found.key, person=person, moment=moment)
-    tx.runs.remember_entry(outcome.run)
+    if journey.entry.reentry is not Reentry.ALWAYS:
+        tx.runs.remember_entry(outcome.run)
     _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, is_new=True)
     return outcome.person
 
@@ -202,15 +232,18 @@ class _Record:
         """Write what a decision came to; the run as it is kept."""
         run, context, tx = outcome.run, outcome.context, self.tx
         packed = None if context is None else pack(context)
-        if is_new:
-            tx.runs.add(run, packed or b"")  # its sends name it
         if outcome.cancels is not None:
             _cancel(tx, run, outcome.cancels)
         run = self._carry_out(run, outcome.lines)
         if run.converted_at is not None:
             run = self._touched(run, outcome.lines)
-        run = replace(run, watch_until=engine.watch_until(self.journey, run, self.moment.at_ms))
-        tx.runs.save(run, None if is_new else packed)
+        watch_until = engine.watch_until(self.journey, run, self.moment.at_ms)
+        if watch_until != run.watch_until:
+            run = replace(run, watch_until=watch_until)
+        if is_new:
+            tx.runs.add(run, packed or b"")
+        else:
+            tx.runs.save(run, packed)
         if outcome.person is not self.desk.known.get(tx, run.person):
             tx.people.save(outcome.person)
             self.desk.known.keep(outcome.person)
@@ -224,7 +257,8 @@ class _Record:
             passage = self._passage(run, line)
             if line.wish is not None and line.latest is not None and line.person is not None:
                 passage, until = self._asked(passage, line, number, refusal=refusal)
-                run = replace(run, sends_until=max(run.sends_until, until))
+                if until > run.sends_until:
+                    run = replace(run, sends_until=until)
             passages.append(passage)
             _count(self.tx, run, passage)
             if self.desk.observe is not None:
@@ -284,7 +318,7 @@ def _without_send(passage: Passage, wish: Wish) -> Passage:
     if isinstance(wish, CannotDo):
         return replace(passage, what="skipped", reason=wish.reason)
     if isinstance(wish, WantSend):
-        return replace(passage, what="skipped", reason="reserved before")
+        return replace(passage, what="skipped", reason=RESERVED_BEFORE)
     return passage
 
 
@@ -312,9 +346,19 @@ def _cancel(tx: Tx, run: Run, reason: str) -> None:
 
 
 def _count(tx: Tx, run: Run, passage: Passage) -> None:
-    name = passage.reason if passage.what == "skipped" else passage.name
-    counted = (run.journey, passage.what, passage.step, name or "", run.variant or "")
+    name = _reason_kind(passage) if passage.what == "skipped" else passage.name
+    counted = (run.journey, passage.what, passage.step, name, run.variant or "")
     tx.books.count(counter(counted))
+
+
+def _reason_kind(passage: Passage) -> str:
+    """Why something was skipped, without what it says of the event: such counts would be endless."""
+    reason = passage.reason or ""
+    if reason.startswith("suppressed: "):
+        return reason
+    if passage.send is None and reason not in {DRAFT, RESERVED_BEFORE}:
+        return "bad_values"
+    return reason.partition(":")[0]
 
 
 @lru_cache(maxsize=4_096)

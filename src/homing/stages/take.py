@@ -110,6 +110,9 @@ class Taker:
         """Evaluate a kept event again under its own number; the state it has now."""
         draft = _Draft.of(taken, before.id)
         draft.send = before.send
+        # runs take an event once, and one that could not be used before comes to them now
+        draft.comes_to_runs = before.state is not EventState.DONE
+        draft.received = self.clock.now_ms()
         draft = self._evaluated_apart(tx, draft)
         tx.books.count(_COUNT_OF[before.state], -1)
         tx.books.count(_COUNT_OF[draft.state])
@@ -217,7 +220,8 @@ class Taker:
             draft.quarantine(NOBODY)
             return
         draft.person = person.id
-        self._decide(tx, Happened(draft.number, data, draft.at, received), person)
+        happened = Happened(draft.number, data, draft.at, draft.received)
+        self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs)
 
     def _of_sendgrid(self, tx: Tx, draft: _Draft, event: EmailEvent | UnusableEvent) -> None:
         if isinstance(event, UnusableEvent):
@@ -257,9 +261,8 @@ class Taker:
             return
         draft.person = person.id
         if call is not None and asked:
-            received = draft.taken.request.received_ms
-            happened = Happened(draft.number, call, event.at_ms, received, engagement=True)
-            self._decide(tx, happened, person)
+            happened = Happened(draft.number, call, event.at_ms, draft.received, engagement=True)
+            self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs)
 
     def _of_erased(self, tx: Tx, draft: _Draft, event: EmailEvent) -> None:
         """Of a send to somebody deleted since: an opt-out is heard, and nobody is made."""
@@ -278,7 +281,7 @@ class Taker:
             return None
         return identity.person_by(tx, self._known, Identity(IdKind.EMAIL, event.email))
 
-    def _decide(self, tx: Tx, event: Happened, person: Person) -> None:
+    def _decide(self, tx: Tx, event: Happened, person: Person, *, comes_to_runs: bool) -> None:
         decision = decide(event, person, self.rules)
         if decision.person is not person:
             tx.people.save(decision.person)
@@ -289,7 +292,7 @@ class Taker:
                 send = reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
                 if self.observer is not None:
                     self.observer.wished(wish, send, cause)
-        if self.rules.candidates(event.type, event.name).journeys.any:
+        if comes_to_runs and self.rules.candidates(event.type, event.name).journeys.any:
             self._ledger.write(tx)  # it reads and writes sends, too
             journey.hear(tx, event, decision.person, desk=self.desk())
 
@@ -301,7 +304,8 @@ class _Draft(msgspec.Struct, gc=False):
     """
     An event's row while it is found out.
 
-    ``engagement`` is what SendGrid's event says, ``digest`` its fingerprint once that is known.
+    ``engagement`` is what SendGrid's event says, ``digest`` its fingerprint once that is known;
+    ``received`` is when it comes to be decided of, ``comes_to_runs`` whether journeys hear of it.
     """
 
     taken: Taken
@@ -316,11 +320,14 @@ class _Draft(msgspec.Struct, gc=False):
     state: EventState = EventState.PENDING
     reason: str | None = None
     digest: bytes | None = None
+    received: int = 0
+    comes_to_runs: bool = True
 
     @classmethod
     def of(cls, taken: Taken, number: int) -> _Draft:
         """Nothing known but what came."""
-        return cls(taken, number, taken.request.received_ms, _engagement_of(taken))
+        received = taken.request.received_ms
+        return cls(taken, number, received, _engagement_of(taken), received=received)
 
     def quarantine(self, reason: str) -> None:
         """It cannot be used; a person can read why."""

@@ -99,6 +99,38 @@ class TestPlans:
             db, load("events").newest_undone
         )
 
+    @pytest.mark.parametrize(
+        ("space", "name", "step"),
+        [
+            ("runs", "watched_of", "run USING INDEX run_watched (person=?)"),
+            ("runs", "is_due", "run USING INDEX run_watched (person=?)"),
+            ("runs", "due", "run USING INDEX run_due (due_at>? AND due_at<?)"),
+            ("runs", "next_due", "run USING COVERING INDEX run_due (due_at>?)"),
+            ("runs", "waiting_of", "run USING INDEX run_waiting (journey=? AND rowid>?)"),
+            ("runs", "oldest_ended", "run USING INDEX run_ended (ended_at<?)"),
+            ("runs", "passages", "passage USING INDEX passage_run (run=?)"),
+            ("runs", "passages_of_event", "passage USING INDEX passage_event (event=?)"),
+            ("sends", "aside", "send USING INDEX send_aside (email=?)"),
+            ("sends", "deferred_of", "send USING INDEX send_deferred_rule (rule=?)"),
+            ("sends", "of_run", "send USING INDEX send_once (origin>? AND origin<?)"),
+            (
+                "sends", "deferred_due",
+                "send USING INDEX send_deferred (deferred>? AND deferred<?)",
+            ),
+            (
+                "sends", "marketing_since",
+                "marketing USING COVERING INDEX marketing_person (person=? AND at>?)",
+            ),
+        ],
+    )  # fmt: skip
+    def test_few_among_many_are_found_by_an_index_of_their_own(
+        self, db: apsw.Connection, space: str, name: str, step: str
+    ) -> None:
+        """
+        What waits, what is put off, what happened: never by way of all there is.
+        """
+        assert f"SEARCH {step}" in plan(db, getattr(load(space), name))
+
     def test_no_automatic_index_and_no_sorting_where_it_is_hot(self, db: apsw.Connection) -> None:
         """
         What each event and each send does is found in the order it is needed.

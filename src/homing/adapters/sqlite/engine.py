@@ -102,6 +102,9 @@ def connect(
     except apsw.Error as error:
         raise certain_fault_of(error, path) from error
     try:
+        # else SQLite prepares a statement anew at each execution where a bound value could have
+        # changed its plan: ten times the cost of a short one (SQLITE_DBCONFIG_ENABLE_QPSG)
+        db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         db.set_busy_timeout(5_000)
         if not readonly:
             db.execute("PRAGMA journal_mode = wal")

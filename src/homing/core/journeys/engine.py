@@ -43,6 +43,7 @@ from homing.core.journeys.program import (
 from homing.core.journeys.run import (
     FOREVER,
     MAX_PASSAGES,
+    OF_ITSELF,
     Context,
     Run,
     RunSignal,
@@ -307,12 +308,13 @@ class _Walk:
 
     def leave(self, way_out: Exit, event: Happened) -> None:
         """End at once; what has not left yet does not leave."""
+        exited = f"exited: {way_out.name}"
         if not self.run.is_alive:
-            if self.run.state is RunState.COMPLETED and self.run.reason is None:
-                self.cancels = f"exited: {way_out.name}"
-                self.change(reason=self.cancels)
+            if has_sends_out(self.run, self.moment.at_ms):
+                self.cancels = exited
+                self.change(sends_until=0, reason=self.run.reason or exited)
             return
-        self.cancels = f"exited: {way_out.name}"
+        self.cancels = exited
         self.know(_with_event(self.context, event, None))
         at = self.moment.at_ms
         self.move(RunSignal.EXIT, reason=way_out.name, due_at=None, ended_at=at)
@@ -476,10 +478,12 @@ class _Walk:
             wish = WantSend(
                 wish.rule, wish.email, wish.to, wish.data, wish.template, step, self.run.variant
             )
-        self.tell(
-            "send" if isinstance(action, Send) else "effect", wish=wish, origin=origin,
+        line = Line(
+            "send" if isinstance(action, Send) else "effect", step, wish=wish, origin=origin,
             latest=latest, journey=root, person=self.person,
         )  # fmt: skip
+        self.lines.append(line)
+        self.is_changed = True
 
     def fail(self, reason: str) -> None:
         """End a run that cannot go on, and say why."""
@@ -494,15 +498,21 @@ def watch_until(journey: Journey, run: Run, at_ms: int) -> int | None:
     """Until when its person's events concern a run: its goal, and what could still be cancelled."""
     if run.is_alive:
         return FOREVER
-    if run.state not in (RunState.COMPLETED, RunState.EXITED):
+    if run.state not in (RunState.EXITED, *OF_ITSELF):
         return None
     goal = journey.goal
     until = 0
     if goal is not None and run.converted_at is None:
-        until = min(run.entered_at + goal.within_ms, FOREVER - 1)
-    if journey.exits and run.state is RunState.COMPLETED and run.reason is None:
-        until = max(until, run.sends_until)
+        # its last instant counts, and what is watched until then is not watched then
+        until = min(run.entered_at + goal.within_ms + 1, FOREVER - 1)
+    if journey.exits and has_sends_out(run, at_ms):
+        until = max(until, min(run.sends_until, FOREVER - 1))
     return until if until > at_ms else None
+
+
+def has_sends_out(run: Run, at_ms: int) -> bool:
+    """Whether a run has ended of itself, and what it reserved may not have left yet."""
+    return run.state in OF_ITSELF and run.sends_until > at_ms
 
 
 def journey_root(run: Run, context: Context) -> dict[str, object]:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from html import escape
 from typing import Final
 
+from homing.core import plans
 from homing.core.journeys.layout import Box, Link, Place, Point, Route, arrange
 from homing.core.journeys.program import (
     DAY_MS,
@@ -30,17 +31,6 @@ from homing.core.journeys.program import (
     Split,
     Step,
     Until,
-)
-from homing.core.plans import (
-    Action,
-    ChangeAudience,
-    ChangeList,
-    Identify,
-    Send,
-    Suppress,
-    Track,
-    Unsuppress,
-    UpsertContact,
 )
 
 _LONGEST: Final = 56  # characters of a line in a box
@@ -111,6 +101,8 @@ class Chart:
 
 # a hyphen within a word is one; elsewhere it can be a list or an arrow
 _NOT_PLAIN: Final = re.compile(r"(?!(?<=\w)-(?=\w))[^\w ,=]|_")
+# what Mermaid looks for in texts that it has decoded: formulas, icons, its own marks of codes
+_READ_LATER: Final = re.compile(r"\$(?=\$)|:(?=fa)|\ufb02(?=\xb0)|\xb6(?=\xdf)")
 _RADII: Final = {Shape.ENTRY: 18, Shape.ANY_TIME: 18, Shape.END: 18, Shape.WAIT: 9}
 _BRACKETS: Final = {
     Shape.ENTRY: ("([", "])"),
@@ -248,23 +240,23 @@ def _until_text(step: Until) -> str:
     return f"until {_duration(abs(step.offset_ms))} {side} {moment}"
 
 
-def _action_text(action: Action) -> str:  # noqa: C901, PLR0911 - one line an action
+def _action_text(action: plans.Action) -> str:  # noqa: C901, PLR0911 - one line an action
     match action:
-        case Send(email):
+        case plans.Send(email):
             return f"send email {email}"
-        case Track(event):
+        case plans.Track(event):
             return f"track {event}"
-        case Identify():
+        case plans.Identify():
             return "identify"
-        case Suppress(scope):
+        case plans.Suppress(scope):
             return f"suppress {scope}"
-        case Unsuppress(scope):
+        case plans.Unsuppress(scope):
             return f"unsuppress {scope}"
-        case UpsertContact():
+        case plans.UpsertContact():
             return "upsert contact"
-        case ChangeList(name, member):
+        case plans.ChangeList(name, member):
             return f"add to list {name}" if member else f"remove from list {name}"
-        case ChangeAudience(name, member):
+        case plans.ChangeAudience(name, member):
             return f"add to audience {name}" if member else f"remove from audience {name}"
 
 
@@ -334,7 +326,8 @@ def _mermaid_text(text: str) -> str:
 
     Source: Mermaid docs, "Flowcharts", Entity codes to escape characters.
     """
-    return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", text)
+    broken = _READ_LATER.sub("\\g<0>\u200b", text)
+    return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", broken)
 
 
 # SVG
@@ -362,13 +355,15 @@ def _text_width(text: str) -> float:
 
 def _char_width(char: str) -> float:
     """Return the width in parts of the size of the font."""
-    if char in "ijlI.,:;'| ":
+    if char in "ijlI.,:;'| -":
         return 0.4
     if unicodedata.east_asian_width(char) in "WF":
-        return 1.35  # an emoji, with room around it
-    if char in "mwMW@%" or not char.isascii():
+        return 1.35
+    if not char.isascii():
+        return 1.1
+    if char in "mwMW@%":
         return 1.0
-    return 0.8 if char.isupper() or not char.isalnum() else 0.65
+    return 0.85 if char.isupper() or not char.isalnum() else 0.65
 
 
 def _drawn_node(node: Node, place: Place) -> str:

@@ -85,6 +85,10 @@ TRANSITIONS: Mapping[RunState, Mapping[RunSignal, RunState]] = {  # absent means
 }
 
 
+OF_ITSELF: Final = (RunState.COMPLETED, RunState.LOOPED, RunState.FAILED)
+"""Ways to end that leave what was reserved on its way: an exit may still cancel it."""
+
+
 def after(state: RunState, signal: RunSignal) -> RunState:
     """
     Move a run.
@@ -123,7 +127,7 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     variant: str | None = None
     reason: str | None = None
     watch_until: int | None = FOREVER
-    sends_until: int = 0  # when the last of what it reserved expires
+    sends_until: int = 0  # when the last of what it reserved expires; 0: none of it may leave
     ended_at: int | None = None
     converted_at: int | None = None  # by event time
     value: str | None = None  # of the conversion, a decimal number as text
