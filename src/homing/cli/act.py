@@ -21,7 +21,8 @@ RESUME_FIELDS: Final = {
 RESOLVE_FIELDS: Final = {"send": "the send's id", "status": "the state it has now"}
 RELOAD_FIELDS: Final = {
     "version": "of the new configuration",
-    "moved, archived, stay": "runs that waited on versions of journeys that are in force no more",
+    "moved, archived, stay": "with --migrate or --archive: what became of the runs that waited on "
+    "versions of journeys that are in force no more",
     "status": "reloaded",
 }
 

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "serve": ("serve", "Run the service: receive, decide, deliver, write home."),
     "sandbox": ("sandbox", "Run the whole loop with no account."),
     "try": ("expressions", "Try a condition or a mapping on an event."),
+    "plan": ("plan", "What reloading a changed configuration would do."),
     "simulate": ("simulate", "Play events through the configuration, on a virtual clock."),
     "preview": ("preview", "Show an email as it would be sent, and the exact API body."),
     "send-test": ("send_test", "Send one real email, marked as a test."),

@@ -13,6 +13,7 @@ from homing.cli.reach import loaded_config, read_bytes
 from homing.cli.show import rows_out
 
 if TYPE_CHECKING:
+    from homing.config import Loaded
     from homing.simulation import Happening, SimLine
 
 FIELDS: Final = {
@@ -31,13 +32,22 @@ FIELDS: Final = {
 
 
 @click.command("simulate")
-@click.argument("events", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("events", required=False, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--from-store", is_flag=True, help="The events that the service has recorded.")
+@click.option("--since", metavar="DURATION", help="With --from-store: only the newest, like 7d.")
 @click.option("--until", metavar="WHEN", help="A time, or a duration after the first event.")
 @click.option("--seed", default="", help="Moves the chance of random splits.")
 @config_option
 @json_option
-def simulate_command(
-    events: Path, *, until: str | None, seed: str, config: Path | None, as_json: bool
+def simulate_command(  # noqa: PLR0913  one an option
+    events: Path | None,
+    *,
+    from_store: bool,
+    since: str | None,
+    until: str | None,
+    seed: str,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     """
     Play events through the configuration, on a virtual clock.
@@ -47,14 +57,51 @@ def simulate_command(
     Nothing leaves, and nothing is kept. The same input gives the same lines, to the byte.
     """
     from homing.core.journeys.programs import Programs
-    from homing.simulation import Simulation, read_happenings
-    from homing.simulation.source import lines_of
+    from homing.simulation import Simulation
 
+    if from_store == (events is not None) or (since is not None and not from_store):
+        msg = "say which: EVENTS, or --from-store (and then --since, if not all)"
+        raise click.UsageError(msg)
     loaded = loaded_config(config)
-    happenings = read_happenings(lines_of(read_bytes(events)), name=str(events))
+    happenings = _read(events) if events is not None else recorded(loaded, since)
     simulation = Simulation(loaded.plans, Programs(loaded.plans.journeys), seed=seed)
     lines = simulation.play(happenings, until_ms=_until(until, happenings))
     _out(lines, as_json=as_json)
+
+
+def _read(events: Path) -> list[Happening]:
+    from homing.simulation import read_happenings
+    from homing.simulation.source import lines_of
+
+    return read_happenings(lines_of(read_bytes(events)), name=str(events))
+
+
+def recorded(loaded: Loaded, since: str | None) -> list[Happening]:
+    """
+    The events that the service of a configuration has recorded.
+
+    Args:
+        since: Only those received so long before now, as a duration.
+
+    Raises:
+        BadInput: There is no log, or *since* is no duration.
+    """
+    from homing.adapters.clock import SystemClock
+    from homing.adapters.sqlite.log import SqliteLogReader, log_path
+    from homing.simulation import from_log
+
+    path = log_path(loaded.store_path)
+    reader = SqliteLogReader.if_made(path)
+    if reader is None:
+        msg = f"no log at {path}: `homing serve` makes it"
+        raise BadInput(msg)
+    since_ms = 0
+    if since is not None:
+        since_ms = SystemClock().now_ms() - _duration_ms(since, "--since")
+    try:
+        return list(from_log(reader, since_ms=since_ms))
+    finally:
+        reader.close()
 
 
 def _out(lines: Iterable[SimLine], *, as_json: bool) -> None:
@@ -65,7 +112,6 @@ def _out(lines: Iterable[SimLine], *, as_json: bool) -> None:
 
 
 def _until(text: str | None, happenings: list[Happening]) -> int | None:
-    from homing.core.durations import parse_duration
     from homing.core.events import time_ms
 
     if text is None:
@@ -74,8 +120,14 @@ def _until(text: str | None, happenings: list[Happening]) -> int | None:
     if at_ms is not None:
         return at_ms
     first = happenings[0].at_ms if happenings else 0
+    return first + _duration_ms(text, "--until")
+
+
+def _duration_ms(text: str, option: str) -> int:
+    from homing.core.durations import parse_duration
+
     try:
-        return first + round(parse_duration(text) * 1_000)
+        return round(parse_duration(text) * 1_000)
     except ValueError as error:
-        msg = f"--until: expected a time like 2026-01-31T12:00:00Z or a duration: {error}"
+        msg = f"{option}: {error}"
         raise BadInput(msg) from None

@@ -51,6 +51,10 @@ class Loaded:
         """The definition of each journey by its name: what `pinned.program_of` compiles again."""
         return {name: definition_of(self._document, name) for name in self.settings.journey}
 
+    def written(self, section: str) -> object:
+        """What the files say in a section, merged; None if nothing."""
+        return self._document.values.get(section)
+
     @property
     def secrets(self) -> tuple[SecretRef, ...]:
         """Every secret that the settings refer to, in their order."""

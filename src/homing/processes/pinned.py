@@ -84,8 +84,11 @@ async def settle_runs(
     Move, or end, the runs that wait on versions that are in force no more.
 
     Returns:
-        How many "moved", were "archived", and "stay" as they are; each run is asked once.
+        How many "moved", were "archived", and "stay" as they are; each run is asked once. Those
+        that are to drain are not even counted.
     """
+    if how is Runs.DRAIN:
+        return {}
     done: Counter[str] = Counter(moved=0, archived=0, stay=0)
     for name, version in await store.write(lambda tx: _older(tx, programs)):
         after = 0
@@ -111,10 +114,10 @@ def _settle(
     """Ask the next runs of a version: the number of each, and what became of it."""
     waiting = tx.runs.waiting_of(*key, after=after, limit=AT_ONCE)
     current = programs.current.get(key[0])
-    return [(run.id, _settled(tx, run, how, current, now_ms=now_ms)) for run in waiting]
+    return [(run.id, _settled(tx, run, how, to=current, now_ms=now_ms)) for run in waiting]
 
 
-def _settled(tx: Tx, run: Run, how: Runs, current: Journey | None, *, now_ms: int) -> str:
+def _settled(tx: Tx, run: Run, how: Runs, *, to: Journey | None, now_ms: int) -> str:
     if run.state is not RunState.WAITING:
         return "stay"
     if how is Runs.ARCHIVE:

@@ -2,6 +2,6 @@
 
 from homing.simulation.lines import SimLine
 from homing.simulation.run import Simulation
-from homing.simulation.source import Happening, read_happenings
+from homing.simulation.source import Happening, from_log, read_happenings
 
-__all__ = ["Happening", "SimLine", "Simulation", "read_happenings"]
+__all__ = ["Happening", "SimLine", "Simulation", "from_log", "read_happenings"]

@@ -15,8 +15,11 @@ from homing.core.splitting import split_events
 
 if TYPE_CHECKING:
     from homing.core.splitting import Element
+    from homing.ports import LogReader
 
 SHOWN_CHARS = 80
+READ_REQUESTS = 1_000
+READ_BYTES = 8 << 20
 
 
 class BadLine(HomingError):
@@ -78,6 +81,22 @@ def _happening(element: Element) -> Happening:
 def _shown(value: object) -> str:
     text = "none" if value is None else repr(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+
+
+def from_log(reader: LogReader, *, since_ms: int = 0) -> Iterator[Happening]:
+    """
+    What a service recorded, in the order in which it was received.
+
+    Args:
+        since_ms: From when on.
+    """
+    seq = 0
+    while requests := reader.after(seq, limit=READ_REQUESTS, max_bytes=READ_BYTES):
+        for request in requests:
+            if request.received_ms >= since_ms:
+                for element in split_events(request.body).elements:
+                    yield Happening(request.received_ms, request.source, element)
+        seq = requests[-1].seq
 
 
 def lines_of(raw: bytes) -> Iterator[bytes]:

@@ -93,8 +93,13 @@ def _drop_effects(tx: Tx, ids: tuple[int, ...]) -> None:
 def _sends(
     tx: Tx, ids: tuple[int, ...], *, addresses: set[str], events: Iterable[EventRow]
 ) -> dict[int, SendRow]:
-    """Sends to a person: what is open, what went to an address of theirs, what an event caused."""
+    """
+    Sends to a person: what is open, what went to an address of theirs, what an event or a run
+    caused, wherever it went.
+    """
     found = [row for number in ids for row in tx.sends.open_of_person(number)]
+    for run in (run for number in ids for run in tx.runs.newest_of(number, limit=MAX_HISTORY)):
+        found += tx.sends.of_run(run.id)
     for address in addresses:
         found += tx.sends.by_trace(address_trace(address), limit=MAX_HISTORY)
     for event in events:

@@ -21,7 +21,7 @@ from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
 from homing.core.journeys.engine import Moment, Outcome
 from homing.core.journeys.entering import Entering, Last, entering
-from homing.core.journeys.program import Delay, Hold, Journey, Reentry, Status, Until
+from homing.core.journeys.program import Journey, Reentry, Status
 from homing.core.journeys.run import Context, Passage, Run, RunSignal, RunState
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.stages import moves, reserve
@@ -131,8 +131,7 @@ def _enter_as(tx: Tx, first: Run, *, instead_of: Run) -> None:
 
 def can_move(run: Run, journey: Journey) -> bool:
     """Whether a run that waits can go on in another version: it has the step where it waits."""
-    place = journey.places.get(run.step)
-    return place is not None and isinstance(journey.steps[place], Hold | Delay | Until)
+    return journey.waits_in(run.step)
 
 
 def migrate(tx: Tx, run: Run, journey: Journey) -> bool:
@@ -352,7 +351,7 @@ def _count(tx: Tx, run: Run, passage: Passage) -> None:
 
 
 def _reason_kind(passage: Passage) -> str:
-    """Why something was skipped, without what it says of the event: such counts would be endless."""
+    """Why something was skipped, without what is said of the event: no end of counts."""
     reason = passage.reason or ""
     if reason.startswith("suppressed: "):
         return reason

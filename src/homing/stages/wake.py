@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from homing.ports import Clock, Store, Tx
     from homing.stages.take import Taker
 
-BATCH = 100
+BATCH = 150
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
 PATIENCE_S = 5.0
 IDLE_S = 1.0

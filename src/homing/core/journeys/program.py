@@ -219,6 +219,11 @@ class Journey:
         """The number of each step by its id."""
         return {step.id: number for number, step in enumerate(self.steps)}
 
+    def waits_in(self, step: str) -> bool:
+        """Whether a run can wait in the step of that id."""
+        place = self.places.get(step)
+        return place is not None and isinstance(self.steps[place], Hold | Delay | Until)
+
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
         """Every condition in it."""
