@@ -155,6 +155,8 @@ class Alone:
         from homing.adapters.sqlite.log import SqliteLogReader, log_path
         from homing.adapters.sqlite.state import SqliteState
         from homing.core.decide import Rules
+        from homing.processes.assembly import plans_of
+        from homing.processes.pinned import programs_of
         from homing.processes.store_acts import StoreActs
         from homing.stages.evaluate import Evaluator
         from homing.stages.take import Taker
@@ -169,7 +171,10 @@ class Alone:
         async def replay(numbers: list[int]) -> dict[str, str]:
             if reader is None:
                 return dict.fromkeys(map(str, numbers), "gone")
-            taker = Taker(clock, Rules(plans()), lambda: secrets.randbits(40))
+            loaded = loaded_config(self.option)
+            programs = await store.write(lambda tx: programs_of(tx, loaded, now_ms=clock.now_ms()))
+            rules = Rules(plans_of(loaded), programs)
+            taker = Taker(clock, rules, lambda: secrets.randbits(40))
             return await Evaluator(store, reader, clock, taker=taker).replay(numbers)
 
         return StoreActs(store, clock, plans=plans, replay=replay)
