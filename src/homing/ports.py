@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
-    from homing.core.journeys.run import Passage, Run
     from homing.core.effects import (
         Dest,
         Effect,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         SendRow,
     )
     from homing.core.journeys.run import Passage, Run
+    from homing.core.journeys.statistics import Mailed, Member, Stand
     from homing.core.mail import Rendered
     from homing.core.outcomes import Answer
     from homing.core.people import Identity, Person
@@ -391,6 +391,9 @@ class Sends(Protocol):
     def of_run(self, number: int) -> list[SendRow]:
         """The sends of a run, also those that were refused, oldest first."""
 
+    def mailed(self, journey: str) -> list[Mailed]:
+        """How many sends of a journey are alike in what became of them; reads all of them."""
+
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""
 
@@ -527,6 +530,13 @@ class Runs(Protocol):
     def passages_of_event(self, event: int, *, people: Sequence[int]) -> list[Passage]:
         """What an event did to the runs of these people, oldest first."""
 
+    def passages_after(self, number: int, *, limit: int) -> list[tuple[int, Passage]]:
+        """
+        What happened to runs, in order and with its number, from beyond *number* on.
+
+        Numbers rise; once the newest of all are deleted, theirs may be given again.
+        """
+
     def merge(self, loser: int, winner: int) -> None:
         """Let runs and entries of one person be another's; of two entries the newer stays."""
 
@@ -550,6 +560,19 @@ class Runs(Protocol):
 
     def stands(self, journey: str) -> Mapping[tuple[str, str], int]:
         """How many runs of a journey wait, by (version, step)."""
+
+    def tally(self, journey: str) -> list[Stand]:
+        """How many runs of a journey are in which state, where; reads all of them."""
+
+    def converted(self, journey: str, *, after: int, limit: int) -> list[Run]:
+        """Runs of a journey that converted, in order of number, from beyond number *after*."""
+
+    def members(self, journey: str, splits: Sequence[str]) -> list[Member]:
+        """
+        How many runs of a journey passed its random splits, and what came of them; reads all.
+
+        Who passed a split again counts once, with the variant of the last time.
+        """
 
 
 @dataclass(frozen=True, slots=True)

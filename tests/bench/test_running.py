@@ -24,6 +24,17 @@ NAMES = {
     "deliver": ["deliver.sends"],
     "path": ["path.sustained", "path.calm"],
     "write_back": ["write_back.stage", "write_back.whole"],
+    "journeys": ["journeys.enter", "journeys.ticks"],
+    "timers": [
+        "timers.disk",
+        "timers.memory",
+        "timers.lateness",
+        "timers.burst",
+        "timers.burst_ingest",
+        "timers.all",
+        "timers.all_ingest",
+    ],
+    "simulate": ["simulate.week"],
     "growth": ["grown.receive", "grown.evaluate"],
     "footprint": ["footprint.memory", "footprint.start"],
 }

@@ -332,6 +332,38 @@ class TestPassages:
         found = [passage(2, event=7), passage(1, event=7), passage(1, event=7, what="exited")]
         assert [found, [], []] == await store.write(job)
 
+    async def test_what_is_new_is_read_on_in_pages(self, store: Store) -> None:
+        """
+        Of all runs, in order, from beyond the last number that was read.
+        """
+
+        def job(tx: Tx) -> list[list[Passage]]:
+            tx.runs.note([passage(2), passage(1), passage(3)])
+            first = tx.runs.passages_after(0, limit=2)
+            rest = tx.runs.passages_after(first[-1][0], limit=2)
+            tx.runs.note([passage(1, at=NOON + 1)])
+            new = tx.runs.passages_after(rest[-1][0], limit=2)
+            none = tx.runs.passages_after(new[-1][0], limit=2)
+            return [[one for _, one in page] for page in (first, rest, new, none)]
+
+        assert [
+            [passage(2), passage(1)], [passage(3)], [passage(1, at=NOON + 1)], []
+        ] == await store.write(job)  # fmt: skip
+
+    async def test_what_was_deleted_is_not_new(self, store: Store) -> None:
+        """
+        What happened to runs that are erased is not read any more; what follows is.
+        """
+
+        def job(tx: Tx) -> list[Passage]:
+            for person in (1, 2, 3):
+                enter(tx, person=person)
+            tx.runs.note([passage(1), passage(2), passage(3)])
+            tx.runs.erase([2])
+            return [one for _, one in tx.runs.passages_after(0, limit=9)]
+
+        assert [passage(1), passage(3)] == await store.write(job)
+
 
 class TestMerge:
     async def test_runs_and_entries_become_the_other_s(self, store: Store) -> None:

@@ -1,23 +1,28 @@
-"""One run of a journey, played by hand: no store, no clock."""
+"""Journeys in hand: one run without a store, and a service over one."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.stages import NOON, plans_of
+from tests.support.process import Outside, Process, programs_of
+from tests.support.stages import NOON, OK, FakeApi, FakeLog, FixedClock, plans_of
 
 from homing.core.decide import Rules, learn
+from homing.core.effects import SendRow
 from homing.core.events import Happened
 from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
 from homing.core.journeys.engine import Line, Moment, Outcome
 from homing.core.journeys.program import Journey
 from homing.core.journeys.programs import Programs
-from homing.core.journeys.run import Context, Run
+from homing.core.journeys.run import FOREVER, Context, Run
 from homing.core.people import Person
-
-KEYED = """key = "$.properties.cart" """
+from homing.ports import Store, Tx
+from homing.stages.deliver import Post
+from homing.stages.journey import COUNTED
 
 
 def happened(
@@ -124,3 +129,111 @@ class Play:
         self.lines += outcome.lines
         if outcome.cancels is not None:
             self.cancels.append(outcome.cancels)
+
+
+@dataclass(slots=True)
+class Life:
+    """A service over a store, its clock and its events in hand; SendGrid takes all it is sent."""
+
+    process: Process
+    clock: FixedClock
+    log: FakeLog
+    sendgrid: FakeApi
+    number: int = 0
+
+    @classmethod
+    def over(cls, store: Store, text: str, clock: FixedClock | None = None) -> Life:
+        """A life of a configuration, *text* below a small shop's."""
+        clock, log, sendgrid = clock or FixedClock(), FakeLog(), FakeApi()
+        outside = Outside(store, log, sendgrid, FakeApi(OK), clock, plans_of(text))
+        return cls(Process(outside), clock, log, sendgrid)
+
+    def configure(self, text: str) -> None:
+        """Go on with another configuration; runs stay on their versions."""
+        process, plans = self.process, plans_of(text)
+        before = process.taker.rules.programs.all
+        process.taker.rules = Rules(plans, programs_of(plans, *before))
+        process.deliver.post = Post.of(plans)
+        process.wake.look_again()
+
+    def restart(self) -> None:
+        """Let another process take over, on the same configuration."""
+        self.process = Process(self.process.outside)
+
+    async def come(self, *events: Mapping[str, Any]) -> None:
+        """Let events come now, and all be done that can be."""
+        for event in events:
+            self.number += 1
+            made = {"messageId": f"m{self.number}", **event}
+            self.log.append("segment/default", made, self.clock.now_ms())
+        await self.process.live()
+
+    async def hear(self, *events: Mapping[str, Any]) -> None:
+        """The same with events of SendGrid's."""
+        self.log.append("sendgrid/default", list(events), self.clock.now_ms())
+        await self.process.live()
+
+    async def go_on(self, ms: int) -> None:
+        """Let time pass: everything falls due when it is due."""
+        until = self.clock.now_ms() + ms
+        while True:
+            due = await self._next()
+            if due is None or due > until:
+                break
+            self.clock.forward(max(0, due - self.clock.now_ms()))
+            await self.process.live()
+        self.clock.forward(until - self.clock.now_ms())
+        await self.process.live()
+
+    async def sleep(self, ms: int) -> None:
+        """Let time pass while nobody works; then all is late."""
+        self.clock.forward(ms)
+        await self.process.live()
+
+    async def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        runs = await self.process.tx(lambda tx: tx.runs.newest(None, before=None, limit=1_000))
+        return runs[::-1]
+
+    async def run(self) -> Run:
+        """The only run."""
+        (found,) = await self.runs()
+        return found
+
+    async def story(self, run: Run) -> list[str]:
+        """What happened to a run, in short."""
+        lines = await self.process.tx(lambda tx: tx.runs.passages(run.id))
+        return [" ".join(filter(None, (one.what, one.step, one.name))) for one in lines]
+
+    async def sends(self) -> list[SendRow]:
+        """All sends, oldest first."""
+        rows = await self.process.tx(
+            lambda tx: tx.sends.newest(state=None, before=None, limit=1_000)
+        )
+        return rows[::-1]
+
+    async def states(self) -> list[tuple[str, str | None]]:
+        """What became of each send, and why."""
+        return [(row.state, row.reason) for row in await self.sends()]
+
+    async def alerts(self) -> set[tuple[str, str]]:
+        """What stands."""
+        standing = await self.process.tx(lambda tx: tx.books.alerts())
+        return {(alert.kind, alert.subject) for alert in standing}
+
+    async def counted(self) -> dict[tuple[str, ...], int]:
+        """The counts of journeys."""
+        counts = await self.process.tx(lambda tx: dict(tx.books.counts()))
+        return {
+            tuple(json.loads(name.removeprefix(COUNTED))): n
+            for name, n in counts.items()
+            if name.startswith(COUNTED)
+        }
+
+    async def _next(self) -> int | None:
+        def times(tx: Tx) -> list[int | None]:
+            return [tx.runs.next_due(), tx.sends.next_deferred(), tx.sends.next_due()]
+
+        found = await self.process.tx(times)
+        known = [at for at in found if at is not None and at < FOREVER]
+        return min(known, default=None)

@@ -10,6 +10,8 @@ from typing import TypeVar
 from tests.support.stages import FixedClock
 
 from homing.core.decide import Rules
+from homing.core.journeys.program import Journey
+from homing.core.journeys.programs import Programs
 from homing.core.mail import Rendered
 from homing.core.plans import Plans
 from homing.ports import Api, LogReader, Store, Tx
@@ -21,6 +23,7 @@ from homing.stages.recover import recover
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Retention, Sweeper
 from homing.stages.take import Taker
+from homing.stages.wake import Waker
 from homing.stages.write_back import WriteBack
 
 T = TypeVar("T")
@@ -47,12 +50,15 @@ class Process:
     Nothing turns by itself: each stage is turned by whoever tells the story.
     """
 
-    def __init__(self, outside: Outside, *, rate: float = 10_000.0) -> None:
+    def __init__(
+        self, outside: Outside, *, rate: float = 10_000.0, programs: Programs | None = None
+    ) -> None:
         store, clock, plans = outside.store, outside.clock, outside.plans
         self.outside = outside
         self.health = Health(clock)
-        taker = Taker(clock, Rules(plans), lambda: 7)
-        self.evaluate = Evaluator(store, outside.log, clock, taker=taker)
+        self.taker = Taker(clock, Rules(plans, programs or programs_of(plans)), lambda: 7)
+        self.evaluate = Evaluator(store, outside.log, clock, taker=self.taker)
+        self.wake = Waker(store, clock, self.taker, self.evaluate.caught_up)
         self.deliver = Deliverer(
             store, outside.sendgrid, clock, Post.of(plans),
             Rate(rate, clock.monotonic_s, lambda: clock.now_ms() / 1000),
@@ -81,6 +87,30 @@ class Process:
         """Evaluate all there is."""
         while await self.evaluate.evaluate_batch():
             pass
+
+    async def ticked(self) -> int:
+        """Tick the next runs that are due, and evaluate beside it; how many there were."""
+        self.wake.look_again()
+        evaluating = asyncio.ensure_future(self.evaluated())
+        done = await self.wake.wake_batch()
+        await evaluating
+        return done
+
+    async def all_ticked(self) -> None:
+        """Tick until no run is due."""
+        while await self.ticked():
+            pass
+
+    async def all_delivered(self) -> None:
+        """Deliver until nothing is due, each call answered at once."""
+        while await self.deliver.deliver_batch():
+            await self.deliver.land()
+
+    async def live(self) -> None:
+        """Evaluate, tick and deliver until nothing is left to do at this instant."""
+        await self.evaluated()
+        await self.all_ticked()
+        await self.all_delivered()
 
     async def delivered(self) -> None:
         """Turn delivery once, and evaluation beside it; what may leave has left."""
@@ -115,6 +145,12 @@ class Process:
         for task in flying:
             task.cancel()
         await asyncio.gather(*flying, return_exceptions=True)
+
+
+def programs_of(plans: Plans, *others: Journey) -> Programs:
+    """The programs of a configuration, and *others* on which runs may still be."""
+    pinned = {(one.name, one.version): one for one in others}
+    return Programs(plans.journeys, pinned, dict.fromkeys(plans.journeys, b"{}"))
 
 
 class _NoRenderer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -41,9 +41,12 @@ class Bench:
     say: Callable[[str], None]
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def install(self, *, sink: int = 9, capture: bool = False) -> Installation:
+    def install(
+        self, *, sink: int = 9, capture: bool = False, journeys: bool = False
+    ) -> Installation:
         """Make a fresh installation."""
-        fresh = Installation(self.folder / str(next(self._numbers)), self.key, sink, capture)
+        folder = self.folder / str(next(self._numbers))
+        fresh = Installation(folder, self.key, sink, capture, journeys)
         # what the benchmark's own processes need to load its configuration
         os.environ.update(fresh.environ)
         return fresh
@@ -82,14 +85,15 @@ class Bench:
             raise BenchFailed(msg)
         return posted
 
-    async def stock(
+    async def stock(  # noqa: PLR0913  a store holds many things
         self, installation: Installation, *, events: int = 0, sends: int = 0, people: int = 0,
-        waiting: int = 0, kind: Kind = Kind.MIX,
+        waiting: int = 0, kind: Kind = Kind.MIX, runs: Sequence[tuple[int, int]] = (),
     ) -> Stocked:  # fmt: skip
-        """Fill an installation's store."""
+        """Fill an installation's store; *runs*: see `StockTask`."""
         task = StockTask(
-            str(installation.state), events, sends, people or self.scale.people, waiting, kind
-        )
+            str(installation.state), events, sends, people or self.scale.people, waiting, kind,
+            list(runs),
+        )  # fmt: skip
         async with piped("homing.bench.stock", task) as child:
             return await child.hear(Stocked)
 

@@ -25,6 +25,7 @@ class Kind(StrEnum):
 
     MIX = "mix"  # one event of a shop's usual traffic: see MIX_NOTE
     ORDERS = "orders"  # one completed order: each is one email
+    CARTS = "carts"  # one product added: each enters a run of the journey, if there is one
     BATCH = "batch"  # 100 of the mix
     ENGAGEMENT = "engagement"  # 100 of SendGrid's events of sends in the ledger
 
@@ -145,6 +146,8 @@ def body_of(kind: Kind, number: int, *, people: int, sends: int = 1) -> bytes:
             return event_body(number, people=people)
         case Kind.ORDERS:
             return event_body(number, people=people, name="Order Completed")
+        case Kind.CARTS:
+            return event_body(number, people=people, name="Product Added")
         case Kind.BATCH:
             return batch_body(number, people=people)
         case Kind.ENGAGEMENT:

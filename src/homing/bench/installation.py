@@ -75,6 +75,25 @@ when = 'event = "Order Completed" and properties.total > 0'
 send = "order"
 """  # noqa: E501  TOML's inline tables are one line
 
+JOURNEY = """
+[email.reminder]
+template = "d-00000000000000000000000000000002"
+
+[journey.cart]
+entry = { when = 'event = "Product Added"', key = "$.properties.order_id" }
+exit = [{ name = "bought", when = 'event = "Order Completed"' }]
+goal = { when = 'event = "Order Completed"', within = "7d", value = "$.properties.total" }
+
+[[journey.cart.step]]
+id = "wait"
+hold = "2h"
+on = [{ name = "changed", when = 'event = "Cart Modified"', then = "restart" }]
+
+[[journey.cart.step]]
+id = "remind"
+send = "reminder"
+"""
+
 # conditions that the mix asks of the routes and does not fulfil, then names that it does not have
 _CONDITIONS = (
     'event = "Product Viewed" and properties.total > 100000',
@@ -99,12 +118,15 @@ class Installation:
         sink: The port that calls to SendGrid and Segment go to.
 
         capture: Nothing leaves.
+
+        journeys: Whether there is the journey of `JOURNEY`.
     """
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
     sink: int = 9
     capture: bool = False
+    journeys: bool = False
     public: int = field(init=False)
     admin: int = field(init=False)
     environ: dict[str, str] = field(init=False)
@@ -118,7 +140,8 @@ class Installation:
         }  # fmt: skip
         mode = "capture" if self.capture else "live"
         head = _CONFIG.format(public=self.public, admin=self.admin, sink=self.sink, mode=mode)
-        self.config.write_text(head + "".join(_routes()))
+        journey = JOURNEY if self.journeys else ""
+        self.config.write_text(head + "".join(_routes()) + journey)
 
     @property
     def config(self) -> Path:

@@ -24,6 +24,7 @@ from homing.bench.measures import (
     evaluate,
     footprint,
     growth,
+    journeys,
     path,
     receive,
     write_back,
@@ -44,6 +45,9 @@ MEASURES: Final[Mapping[str, tuple[str, Measure]]] = {
     "deliver": ("delivering", deliver.sends),
     "path": ("the whole path", path.whole),
     "write_back": ("writing home", write_back.home),
+    "journeys": ("entering runs, and timers", journeys.stages),
+    "timers": ("a million runs that wait", journeys.timers),
+    "simulate": ("simulating", journeys.simulated),
     "growth": ("a large store", growth.grown),
     "footprint": ("memory and start", footprint.footprint),
 }

@@ -36,6 +36,14 @@ class Scale:
         store_people: Persons of the large store.
 
         taken: Events the service takes in before its memory is read.
+
+        runs: Runs of a journey that wait.
+
+        due: How many of them are due at one instant.
+
+        ticked: Runs in a run of the waking stage.
+
+        simulated: Events of a simulation.
     """
 
     rounds: int = 3
@@ -51,6 +59,10 @@ class Scale:
     store: int = 5_000_000
     store_people: int = 200_000
     taken: int = 1_000_000
+    runs: int = 1_000_000
+    due: int = 100_000
+    ticked: int = 20_000
+    simulated: int = 100_000
 
 
 FULL = Scale()
@@ -69,6 +81,10 @@ QUICK = Scale(
     store=200_000,
     store_people=5_000,
     taken=20_000,
+    runs=50_000,
+    due=5_000,
+    ticked=4_000,
+    simulated=10_000,
 )
 
 # for the tests: that all of it runs, and that nothing is lost
@@ -87,4 +103,8 @@ TINY = replace(
     store=1_000,
     store_people=100,
     taken=400,
+    runs=200,
+    due=50,
+    ticked=60,
+    simulated=200,
 )

@@ -17,18 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import orjson
 import uvloop
 
 from homing.adapters.sqlite.engine import connect
 from homing.adapters.sqlite.log import INSERT, SCHEMA, log_path
 from homing.adapters.sqlite.state import SqliteState
-from homing.bench.bodies import Kind, body_of, tag_of, user_of_send
+from homing.bench.bodies import Kind, body_of, event_body, tag_of, user_of_send
 from homing.bench.piped import attend, task_of
+from homing.config import load
 from homing.core.digests import address_trace
 from homing.core.effects import EventState, NewSend
+from homing.core.events import Happened
+from homing.core.journeys.contexts import pack
+from homing.core.journeys.run import Context, Passage, Run, RunState
 from homing.core.people import Identity, IdKind
 from homing.core.plans import EmailClass
-from homing.ports import Cursor, EventRow
+from homing.ports import Cursor, Definition, EventRow
 
 if TYPE_CHECKING:
     from homing.adapters.sqlite.engine import StoreFailed
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 PAST_BODY = b"{" + b" " * 126 + b"}"
 AT_ONCE = 20_000
+JOURNEY_NAME = "cart"
 PAST_MS = 30 * 86_400_000
 YEAR_MS = 365 * 86_400_000
 
@@ -52,6 +58,8 @@ class StockTask(msgspec.Struct):
         people: Persons they are about, with a userId and an address.
 
         waiting: Requests in the log that are still to be evaluated, of `kind`.
+
+        runs: How many runs of the journey wait, one a person, until when (unix ms).
     """
 
     state: str
@@ -60,6 +68,7 @@ class StockTask(msgspec.Struct):
     people: int
     waiting: int = 0
     kind: Kind = Kind.MIX
+    runs: list[tuple[int, int]] = []
 
 
 class Stocked(msgspec.Struct):
@@ -89,6 +98,7 @@ async def stock(task: StockTask) -> Stocked:
         await state.write(
             lambda tx, numbers=numbers: _add_events(tx, numbers, task, now_ms=now_ms)  # type: ignore[misc]
         )
+    await _add_runs(state, task, now_ms=now_ms)
     await state.close()
     os.sync()
     return Stocked(time.monotonic() - started, _mib(path), _mib(log_path(path)))
@@ -173,6 +183,47 @@ def _send(number: int, event: int, user: int, *, address: str, at: int) -> NewSe
         address=address, group_id=None, state="reserved", reason=None, reserved_at=at, due_at=at,
         expires_at=at + YEAR_MS, data=b'{"order_id":"m1","total":12.5}',
     )  # fmt: skip
+
+
+async def _add_runs(state: SqliteState, task: StockTask, *, now_ms: int) -> None:
+    if not task.runs:
+        return
+    loaded = load(Path(task.state).with_name("homing.toml"), environ=os.environ)
+    version = loaded.plans.journeys[JOURNEY_NAME].version
+    definition = Definition(JOURNEY_NAME, version, loaded.definitions[JOURNEY_NAME])
+    await state.write(lambda tx: tx.runs.define(definition))
+    first = 1
+    for total, due_at in task.runs:
+        for start in range(first, first + total, AT_ONCE):
+            numbers = range(start, min(start + AT_ONCE, first + total))
+            await state.write(
+                lambda tx, numbers=numbers, due_at=due_at: _wait(  # type: ignore[misc]
+                    tx, numbers, task, version=version, due_at=due_at, now_ms=now_ms
+                )
+            )
+        first += total
+
+
+def _wait(
+    tx: Tx, numbers: range, task: StockTask, *, version: str, due_at: int, now_ms: int
+) -> None:
+    """Leave what entering a run leaves: the run, what it knows, two lines of its history."""
+    for number in numbers:
+        user = number % task.people
+        body = event_body(number, people=task.people, name="Product Added")
+        event = Happened(number, orjson.loads(body), now_ms, now_ms)
+        context = Context(event, event, {"Product Added": event})
+        run = Run(
+            number, user + 1, JOURNEY_NAME, version, f"m{number}", now_ms, RunState.WAITING,
+            "wait", now_ms, due_at, 1,
+        )  # fmt: skip
+        tx.runs.add(run, pack(context))
+        tx.runs.note(
+            [
+                Passage(number, now_ms, "entered"),
+                Passage(number, now_ms, "waiting", "wait", due_at=due_at),
+            ]
+        )
 
 
 async def main(task: StockTask) -> None:

@@ -39,7 +39,7 @@ PAGES = {
     ("events", "after"), ("events", "newest"), ("events", "newest_done"), ("events", "oldest"),
     ("events", "newest_before"), ("people", "newest"), ("sends", "newest"), ("log", "after"),
     ("sends", "newest_accepted"), ("sends", "oldest"), ("effects", "oldest"), ("log", "forget"),
-    ("runs", "newest"),
+    ("runs", "newest"), ("runs", "passages_after"),
 }  # fmt: skip
 ALL = [(space, name) for space in NAMESPACES for name, _ in load(space)]
 

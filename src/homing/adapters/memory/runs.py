@@ -8,9 +8,12 @@ from itertools import accumulate, takewhile
 
 from msgspec.structs import replace
 
+from homing.adapters.memory.sends import MemorySends
 from homing.adapters.memory.table import Journal, Table
 from homing.adapters.memory.timers import Timers
+from homing.core.effects import SendFlag
 from homing.core.journeys.run import Passage, Run, RunState
+from homing.core.journeys.statistics import ARRIVED, Member, Stand
 from homing.ports import Definition
 
 NEWEST = 1 << 62
@@ -20,7 +23,8 @@ Entries = Mapping[tuple[str, str], tuple[int, int]]
 class MemoryRuns:
     """See `homing.ports.Runs`."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, sends: MemorySends) -> None:
+        self._sends = sends
         self._last: Table[None, int] = Table(journal)
         self._rows: Table[int, Run] = Table(journal)
         self._contexts: Table[int, bytes] = Table(journal)
@@ -28,8 +32,10 @@ class MemoryRuns:
         self._timers = Timers(journal)
         self._of_person: Table[int, tuple[int, ...]] = Table(journal)
         self._entries: Table[int, Entries] = Table(journal)  # of a person, by journey and key
-        self._passages: Table[int, tuple[Passage, ...]] = Table(journal)
-        self._of_event: Table[int, tuple[Passage, ...]] = Table(journal)
+        self._noted: Table[None, int] = Table(journal)
+        self._passages: Table[int, Passage] = Table(journal)
+        self._of_run: Table[int, tuple[int, ...]] = Table(journal)
+        self._of_event: Table[int, tuple[int, ...]] = Table(journal)
         self._defined: Table[None, int] = Table(journal)
         self._versions: Table[tuple[str, str], tuple[int, Definition]] = Table(journal)
 
@@ -111,19 +117,28 @@ class MemoryRuns:
 
     def note(self, passages: Sequence[Passage]) -> None:
         """Keep what happened to runs, in this order."""
-        for one in passages:
-            self._passages[one.run] = (*(self._passages.get(one.run) or ()), one)
+        first = (self._noted.get(None) or 0) + 1
+        self._noted[None] = first + len(passages) - 1
+        for number, one in enumerate(passages, first):
+            self._passages[number] = one
+            self._of_run[one.run] = (*(self._of_run.get(one.run) or ()), number)
             if one.event is not None:
-                self._of_event[one.event] = (*(self._of_event.get(one.event) or ()), one)
+                self._of_event[one.event] = (*(self._of_event.get(one.event) or ()), number)
 
     def passages(self, number: int) -> list[Passage]:
         """What happened to a run, oldest first."""
-        return list(self._passages.get(number) or ())
+        return [self._passages[one] for one in self._of_run.get(number) or ()]
 
     def passages_of_event(self, event: int, *, people: Sequence[int]) -> list[Passage]:
         """What an event did to the runs of these people, oldest first."""
-        noted = ((one, self._rows.get(one.run)) for one in self._of_event.get(event) or ())
+        passages = (self._passages[number] for number in self._of_event.get(event) or ())
+        noted = ((one, self._rows.get(one.run)) for one in passages)
         return [one for one, run in noted if run is not None and run.person in people]
+
+    def passages_after(self, number: int, *, limit: int) -> list[tuple[int, Passage]]:
+        """What happened to runs, in order and with its number, from beyond *number* on."""
+        after = (noted for noted in self._passages.items() if noted[0] > number)
+        return sorted(after, key=lambda noted: noted[0])[:limit]
 
     def merge(self, loser: int, winner: int) -> None:
         """Let runs and entries of one person be another's; of two entries the newer stays."""
@@ -196,6 +211,39 @@ class MemoryRuns:
         waiting = self._waiting.values()
         return dict(Counter((run.version, run.step) for run in waiting if run.journey == journey))
 
+    def tally(self, journey: str) -> list[Stand]:
+        """How many runs of a journey are in which state, where."""
+        runs = (run for run in self._rows.values() if run.journey == journey)
+        return [Stand(run.state.value, run.step, run.variant or "") for run in runs]
+
+    def converted(self, journey: str, *, after: int, limit: int) -> list[Run]:
+        """Runs of a journey that converted, in order of number, from beyond number *after*."""
+        runs = (run for run in self._rows.values() if run.journey == journey)
+        found = (run for run in runs if run.id > after and run.converted_at is not None)
+        return sorted(found, key=_number)[:limit]
+
+    def members(self, journey: str, splits: Sequence[str]) -> list[Member]:
+        """How many runs of a journey passed its random splits, and what came of them."""
+        found = []
+        for run in (run for run in self._rows.values() if run.journey == journey):
+            lines = (one for one in self.passages(run.id) if one.what == "branch")
+            passed = {line.step: line.name for line in lines if line.step in splits}
+            marks = self._marks_of(run.id) if passed else (False, False, False)
+            is_converted = run.converted_at is not None
+            found += [
+                Member(split, name, is_converted, run.value, *marks)
+                for split, name in passed.items()
+            ]
+        return found
+
+    def _marks_of(self, number: int) -> tuple[bool, bool, bool]:
+        """Whether any mail of a run reached its person, was opened by them, was clicked."""
+        sends = self._sends.of_run(number)
+        opened = any(row.flags & SendFlag.OPENED for row in sends)
+        clicked = any(row.flags & SendFlag.CLICKED for row in sends)
+        arrived = (row.delivered_at is not None or row.mail in ARRIVED for row in sends)
+        return opened or any(arrived), opened, clicked
+
     def _runs_of(self, person: int) -> list[Run]:
         numbers = self._of_person.get(person) or ()
         return [self._rows[number] for number in numbers if number in self._rows]
@@ -233,11 +281,13 @@ class MemoryRuns:
 
     def _drop(self, runs: Iterable[Run]) -> None:
         for run in runs:
-            for passage in self.passages(run.id):
-                if passage.event is not None:
-                    noted = self._of_event.get(passage.event) or ()
-                    self._of_event[passage.event] = tuple(n for n in noted if n.run != run.id)
-            for table in (self._rows, self._contexts, self._waiting, self._passages):
+            for number in self._of_run.get(run.id) or ():
+                event = self._passages[number].event
+                if event is not None:
+                    noted = self._of_event.get(event) or ()
+                    self._of_event[event] = tuple(one for one in noted if one != number)
+                self._passages.drop(number)
+            for table in (self._rows, self._contexts, self._waiting, self._of_run):
                 table.drop(run.id)
             self._timers.set(run.id, None)
 

@@ -10,6 +10,7 @@ from homing.adapters.memory.timers import Timers
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.journeys.run import run_of
+from homing.core.journeys.statistics import Mailed
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Attempt
 
@@ -236,6 +237,17 @@ class MemorySends:
     def of_run(self, number: int) -> list[SendRow]:
         """The sends of a run, also those that were refused, oldest first."""
         return self._in_order(self._known(self._of_run.get(number)))
+
+    def mailed(self, journey: str) -> list[Mailed]:
+        """How many sends of a journey are alike in what became of them."""
+        return [
+            Mailed(
+                row.step, row.variant or "", row.state, row.reason, row.mail, row.flags,
+                row.delivered_at is not None,
+            )
+            for row in self._rows.values()
+            if row.origin < 0 and row.rule == journey
+        ]  # fmt: skip
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""

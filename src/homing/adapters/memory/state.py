@@ -27,7 +27,7 @@ class MemoryTx:
         self.events = MemoryEvents(journal)
         self.sends = MemorySends(journal)
         self.effects = MemoryEffects(journal)
-        self.runs = MemoryRuns(journal)
+        self.runs = MemoryRuns(journal, self.sends)
         self.people = MemoryPeople(
             journal, events=self.events, sends=self.sends, effects=self.effects, runs=self.runs
         )

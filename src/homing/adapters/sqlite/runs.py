@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from msgspec.structs import astuple
 
 from homing.adapters.sqlite.sql import executing, load
 from homing.core.journeys.run import Passage, Run, RunState
+from homing.core.journeys.statistics import ARRIVED, Member, Stand
 from homing.core.wire import json_bytes
 from homing.ports import Definition
 
@@ -133,6 +135,11 @@ class SqliteRuns:
         values = (event, json_bytes([*people]).decode())
         return [Passage(*row) for row in self._execute(SQL.passages_of_event, values).fetchall()]
 
+    def passages_after(self, number: int, *, limit: int) -> list[tuple[int, Passage]]:
+        """What happened to runs, in order and with its number, from beyond *number* on."""
+        rows = self._execute(SQL.passages_after, (number, limit)).fetchall()
+        return [(found, Passage(*row)) for found, *row in rows]
+
     def merge(self, loser: int, winner: int) -> None:
         """Let runs and entries of one person be another's; of two entries the newer stays."""
         for sql in MERGE:
@@ -188,6 +195,24 @@ class SqliteRuns:
         """How many runs of a journey wait, by (version, step)."""
         rows = self._execute(SQL.stands, (journey,)).fetchall()
         return {(version, step): n for version, step, n in rows}
+
+    def tally(self, journey: str) -> list[Stand]:
+        """How many runs of a journey are in which state, where; reads all of them."""
+        return [Stand(*row) for row in self._execute(SQL.tally, (journey,)).fetchall()]
+
+    def converted(self, journey: str, *, after: int, limit: int) -> list[Run]:
+        """Runs of a journey that converted, in order of number, from beyond number *after*."""
+        return self._runs(SQL.converted, (journey, after, limit))
+
+    def members(self, journey: str, splits: Sequence[str]) -> list[Member]:
+        """How many runs of a journey passed its random splits, and what came of them."""
+        known = (json_bytes(list(splits)).decode(), json_bytes(sorted(ARRIVED)).decode())
+        rows = self._execute(SQL.members, (journey, *known))
+        tallied = Counter((split, name, c, value, mail) for split, name, c, value, mail, _ in rows)
+        return [
+            Member(split, name, bool(c), value, bool(mail & 1), bool(mail & 2), bool(mail & 4), n)
+            for (split, name, c, value, mail), n in tallied.items()
+        ]
 
     def _recount(self, before: tuple[str, str] | None, after: tuple[str, str] | None) -> None:
         """Count a watched run with another version than before, or no longer."""

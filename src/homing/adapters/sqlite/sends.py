@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
@@ -10,6 +11,7 @@ from homing.adapters.sqlite.sql import executing, load
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import NewSend, SendRow
 from homing.core.journeys.run import origins_of
+from homing.core.journeys.statistics import Mailed
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.core.wire import json_bytes
 from homing.ports import Attempt
@@ -221,6 +223,14 @@ class SqliteSends:
     def of_run(self, number: int) -> list[SendRow]:
         """The sends of a run, also those that were refused, oldest first."""
         return self._rows(SQL.of_run, origins_of(number))
+
+    def mailed(self, journey: str) -> list[Mailed]:
+        """How many sends of a journey are alike in what became of them; reads all of them."""
+        tallied = Counter(self._execute(SQL.mailed, (journey,)))
+        return [
+            Mailed(*row, delivered=bool(delivered), count=count)
+            for (*row, delivered), count in tallied.items()
+        ]
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:
         """Keep what an attempt came to."""

@@ -89,6 +89,10 @@ WHERE event = ?1 AND (SELECT person FROM run WHERE id = passage.run) IN
     (SELECT value FROM json_each(?2))
 ORDER BY id;
 
+-- name: passages_after
+SELECT id, run, at, what, step, name, reason, due_at, event, send, value FROM passage
+WHERE id > ? ORDER BY id LIMIT ?;
+
 -- name: move_watched
 UPDATE run SET person = ?1 WHERE person = ?2 AND watch_until IS NOT NULL;
 
@@ -162,3 +166,39 @@ ORDER BY id LIMIT ?;
 -- name: stands
 SELECT version, step, count(*) FROM run WHERE journey = ? AND state = 'waiting'
 GROUP BY version, step;
+
+-- name: tally
+SELECT state, step, coalesce(variant, ''), count(*) FROM run
+WHERE journey = ?1 AND state = 'waiting' GROUP BY state, step, variant
+UNION ALL
+SELECT state, step, coalesce(variant, ''), count(*) FROM run
+WHERE journey = ?1 AND state <> 'waiting' GROUP BY state, step, variant;
+
+-- name: converted
+SELECT * FROM run WHERE id IN
+    (SELECT id FROM
+        (SELECT id FROM run WHERE journey = ?1 AND state = 'waiting' AND id > ?2
+             AND converted_at IS NOT NULL
+         ORDER BY id LIMIT ?3)
+     UNION ALL
+     SELECT id FROM
+        (SELECT id FROM run WHERE journey = ?1 AND state <> 'waiting' AND id > ?2
+             AND converted_at IS NOT NULL
+         ORDER BY id LIMIT ?3))
+ORDER BY id LIMIT ?3;
+
+-- name: members
+-- who passed a split again has the variant of the last time; 1024 origins are of one run
+SELECT passage.step, passage.name, run.converted_at IS NOT NULL, run.value,
+    coalesce((SELECT max(delivered_at IS NOT NULL OR (flags & 4) <> 0
+                         OR coalesce(mail IN (SELECT value FROM json_each(?3)), 0))
+                     + 2 * max((flags & 4) <> 0) + 4 * max((flags & 8) <> 0)
+              FROM send WHERE origin BETWEEN -(run.id * 1024 + 1023) AND -(run.id * 1024)), 0),
+    max(passage.id)
+FROM run CROSS JOIN passage ON passage.run = run.id
+WHERE run.id IN
+    (SELECT id FROM run WHERE journey = ?1 AND state = 'waiting'
+     UNION ALL
+     SELECT id FROM run WHERE journey = ?1 AND state <> 'waiting')
+    AND passage.what = 'branch' AND passage.step IN (SELECT value FROM json_each(?2))
+GROUP BY run.id, passage.step;

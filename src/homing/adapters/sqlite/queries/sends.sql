@@ -186,3 +186,7 @@ DELETE FROM attempt WHERE send = ?;
 -- name: prune_trace
 DELETE FROM trace WHERE (gen, key, send) IN
     (SELECT gen, key, send FROM trace WHERE gen < ? LIMIT ?);
+
+-- name: mailed
+SELECT step, coalesce(variant, ''), state, reason, mail, flags, delivered_at IS NOT NULL
+FROM send INDEXED BY send_once WHERE origin < 0 AND rule = ?;

@@ -1,0 +1,64 @@
+"""The pages of ``examples/`` that follow from the code: ``python -m tests.examples.generate``."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from homing.config import Loaded, load
+from homing.core.journeys.graph import mermaid
+from homing.core.journeys.programs import Programs
+from homing.simulation import Simulation, read_happenings
+
+FOLDER: Final = Path(__file__).parents[2] / "examples"
+NAMES: Final = tuple(sorted(path.parent.name for path in FOLDER.glob("*/homing.toml")))
+
+_GRAPH: Final = re.compile(r"```mermaid\n.*?```", re.DOTALL)
+
+
+@cache
+def loaded(name: str) -> Loaded:
+    """The configuration of an example, on a machine without secrets."""
+    return load(FOLDER / name / "homing.toml", environ={})
+
+
+@cache
+def lines(name: str) -> tuple[dict[str, Any], ...]:
+    """What happens to its people, as objects."""
+    raw = (FOLDER / name / "events.jsonl").read_bytes().splitlines()
+    plans = loaded(name).plans
+    simulation = Simulation(plans, Programs(plans.journeys))
+    return tuple(line.view() for line in simulation.play(read_happenings(raw, name=name)))
+
+
+def timeline(name: str) -> str:
+    """What ``homing simulate`` prints of an example."""
+    environ = {key: value for key, value in os.environ.items() if key != "HOMING_CONFIG"}
+    done = subprocess.run(
+        [sys.executable, "-m", "homing", "simulate", "events.jsonl"],
+        cwd=FOLDER / name, env=environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def readme(name: str) -> str:
+    """The page of an example, with the graph of its journey."""
+    (journey,) = loaded(name).plans.journeys.values()
+    block = f"```mermaid\n{mermaid(journey)}```"
+    return _GRAPH.sub(lambda _: block, (FOLDER / name / "README.md").read_text())
+
+
+def write_pages() -> None:
+    """Write every timeline and graph anew."""
+    for name in NAMES:
+        (FOLDER / name / "timeline.txt").write_text(timeline(name))
+        (FOLDER / name / "README.md").write_text(readme(name))
+
+
+if __name__ == "__main__":
+    write_pages()
