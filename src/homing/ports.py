@@ -325,8 +325,13 @@ class Sends(Protocol):
         Oldest first. Not those that SendGrid did not take (reserved, retry, rejected, …).
         """
 
-    def claimable(self, *, now: int, limit: int) -> list[SendRow]:
-        """Heads of lanes that are due, oldest first."""
+    def claimable(self, *, now: int, limit: int, marketing: bool = True) -> list[SendRow]:
+        """
+        Heads of lanes that are due: transactional ones first, each oldest first.
+
+        Args:
+            marketing: Whether the others are wanted at all.
+        """
 
     def next_due(self) -> int | None:
         """When the next head of a lane falls due."""

@@ -10,6 +10,7 @@ from homing.core import people
 from homing.core.digests import address_trace, message_trace
 from homing.core.effects import SendFlag, SendRow
 from homing.core.journeys.run import exit_origin, origin_of
+from homing.core.plans import EmailClass
 from homing.ports import Attempt, Store, Tx
 
 LANE = 2
@@ -133,6 +134,24 @@ class TestClaimable:
             return numbers, later, two, tx.sends.next_due()
 
         assert ([5, 3, 4], [5, 3, 4, 1], [5, 3], NOON - 1) == await store.write(job)
+
+    async def test_transactional_mail_goes_first_and_marketing_if_it_is_wanted(
+        self, store: Store
+    ) -> None:
+        """
+        A receipt does not stand in line behind a campaign, however long that has been due.
+        """
+
+        def job(tx: Tx) -> tuple[list[int], ...]:
+            reserve(tx, 1, lane=10, kind=EmailClass.MARKETING, due_at=NOON - 9)
+            reserve(tx, 2, lane=13, kind=EmailClass.TRANSACTIONAL)
+            reserve(tx, 3, lane=15, kind=EmailClass.TRANSACTIONAL, due_at=NOON - 1)
+            every = [row.id for row in tx.sends.claimable(now=NOON, limit=9)]
+            one = [row.id for row in tx.sends.claimable(now=NOON, limit=1)]
+            some = [row.id for row in tx.sends.claimable(now=NOON, limit=9, marketing=False)]
+            return every, one, some, [tx.sends.next_due() or 0]
+
+        assert ([3, 2, 1], [3], [3, 2], [NOON - 9]) == await store.write(job)
 
     async def test_nothing_waits_in_an_empty_ledger(self, store: Store) -> None:
         """

@@ -23,7 +23,7 @@ from tests.support.stages import (
 from homing.core.outcomes import Answer
 from homing.stages import act
 from homing.stages.circuit import StageBroken
-from homing.stages.deliver import Post
+from homing.stages.deliver import TICKS_LATE_MS, Post
 
 UNAUTHORIZED = answer(401, {"errors": [{"message": "authorization required"}]})
 BAD_SENDER = answer(
@@ -130,6 +130,20 @@ class TestDeliverBatch:
         await world.deliver.land()
         await world.delivered()
         assert ["accepted"] * 5 == await states(world)
+
+    async def test_marketing_waits_while_ticks_are_late(self, world):
+        """
+        What they decide may cancel it; a receipt leaves meanwhile.
+        """
+        late = [TICKS_LATE_MS + 1]
+        world.deliver.ticks_late_ms = lambda: late[0]
+        await world.take(track("Digest Due", "u1"), ordered(1))
+        await world.delivered()
+        assert ["receipt"] == [row.rule for row in await world.sends() if row.state == "accepted"]
+
+        late[0] = TICKS_LATE_MS
+        await world.delivered()
+        assert ["accepted"] * 2 == await states(world)
 
     async def test_in_capture_mode_nothing_leaves(self, world):
         """

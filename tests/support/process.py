@@ -102,9 +102,17 @@ class Process:
             pass
 
     async def all_delivered(self) -> None:
-        """Deliver until nothing is due, each call answered at once."""
-        while await self.deliver.deliver_batch():
+        """Deliver until nothing moves, each call answered at once."""
+        before, now = None, await self._ledger()
+        while before != now:
+            await self.deliver.deliver_batch()
             await self.deliver.land()
+            before, now = now, await self._ledger()
+
+    async def _ledger(self) -> list[tuple[int, str, int | None]]:
+        """Where each send stands."""
+        rows = await self.tx(lambda tx: tx.sends.newest(state=None, before=None, limit=10_000))
+        return [(row.id, row.state, row.lane) for row in rows]
 
     async def live(self) -> None:
         """Evaluate, tick and deliver until nothing is left to do at this instant."""

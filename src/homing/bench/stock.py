@@ -214,7 +214,7 @@ def _wait(
         event = Happened(number, orjson.loads(body), now_ms, now_ms)
         context = Context(event, event, {"Product Added": event})
         run = Run(
-            number, user + 1, JOURNEY_NAME, version, f"m{number}", now_ms, RunState.WAITING,
+            number, user + 1, JOURNEY_NAME, version, f"c{number}", now_ms, RunState.WAITING,
             "wait", now_ms, due_at, 1,
         )  # fmt: skip
         tx.runs.add(run, pack(context))

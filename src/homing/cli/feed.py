@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {
     "event_in": "blue",
+    "journey": "bright_magenta",
     "email_out": "bright_blue",
     "sendgrid": "cyan",
     **dict.fromkeys(("home", "resolved", "resumed"), "green"),
@@ -191,6 +192,7 @@ def summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
             *((sends[state], state) for state in ("rejected", "expired", "dropped", "skipped")),
         ),
     )
+    yield from (("journey", _journey_line(name, runs)) for name, runs in summary.journeys.items())
     yield from (("  skipped", f"{n} {reason}") for reason, n in summary.skipped.items())
     yield from (("  waiting", f"{w.n} in {w.state}: {w.reason}") for w in summary.waiting)
     if summary.unknown["total"]:
@@ -208,6 +210,14 @@ def summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "lost", f"{summary.lost} events never reached Homing"
     for name, reason in summary.paused.items():
         yield "paused", f"{name}: {reason}"
+
+
+def _journey_line(name: str, runs: Mapping[str, int | str]) -> str:
+    """How a journey's runs stand, then what they were good for."""
+    counts = {word: n for word, n in runs.items() if word not in ("converted", "value")}
+    stand = ", ".join(f"{n} {word}" for word, n in counts.items())
+    worth = f", worth {runs['value']}" if "value" in runs else ""
+    return f"{name}: {stand}; {runs['converted']} converted{worth}"
 
 
 _RESOLVED: Final = {

@@ -11,7 +11,6 @@ import random  # noqa: TID251 - a seeded generator of our own: the shop must rep
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Final, TypeAlias
 
 from homing.emulators.catalogue import CITIES, FATES, FIRST_NAMES, LAST_NAMES, PRODUCTS, Product
@@ -21,7 +20,12 @@ Event: TypeAlias = dict[str, Any]
 
 #: One customer in so many has an address with a fate (`FATES`), in turn.
 FATED_EVERY: Final = 5
+#: So many customers are in the shop at once: what one of them does follows soon on what they did.
+PRESENT: Final = 4
+CHANGES: Final = 0.5
 ABANDONED: Final = 0.45
+#: How many save a product to their list before they look around, and later in a visit.
+SAVES: Final = (0.25, 0.35)
 JOINS: Final = 0.3
 LEAVES: Final = 0.08
 SHIPPING_CENTS: Final = 490
@@ -102,10 +106,8 @@ class Shop:
     def _timed(self, start: float) -> Iterator[tuple[float, Event]]:
         chance = random.Random(self._seed)  # noqa: S311 - customers' moods, not secrets
         people = [_Customer(number, chance) for number in range(1, self._customers + 1)]
-        visits = [person.life() for person in people]
         due_s = start
-        for number in count(1):
-            event = next(chance.choice(visits))
+        for number, event in enumerate(_crowd(people, chance), 1):
             moment = utc_text(due_s)
             yield (
                 due_s,
@@ -119,6 +121,24 @@ class Shop:
                 },
             )
             due_s += chance.expovariate(self._rate)
+
+
+def _crowd(people: list["_Customer"], chance: random.Random) -> Iterator[Event]:
+    """Let a few customers at a time visit the shop; whoever leaves may come again."""
+    away = [*people]
+    present: list[tuple[_Customer, Iterator[Event]]] = []
+    while True:
+        while away and len(present) < PRESENT:
+            comes = away.pop(chance.randrange(len(away)))
+            present.append((comes, comes.visit()))
+        place = chance.randrange(len(present))
+        person, visit = present[place]
+        event = next(visit, None)
+        if event is None:
+            del present[place]
+            away.append(person)
+        else:
+            yield event
 
 
 class _Customer:
@@ -141,28 +161,37 @@ class _Customer:
             "email_opt_out": False,
         }
         self._carts = 0
+        self._has_saved = False
+        self._in_newsletter = False
 
-    def life(self) -> Iterator[Event]:
-        """Come, look, put into the cart, buy or not, and come again."""
-        yield self._event("identify", traits=self._traits)
-        in_newsletter = False
-        while True:
-            if not in_newsletter and self._chance.random() < JOINS:
-                in_newsletter = True
-                yield self._track("Newsletter Joined", {"list": "newsletter"})
-            yield from self._visit()
-            if in_newsletter and self._chance.random() < LEAVES:
-                in_newsletter = False
-                yield self._track("Newsletter Left", {"list": "newsletter"})
+    def visit(self) -> Iterator[Event]:
+        """Come, look, put into the cart, buy or not; whoever comes first signs up first."""
+        if not self._carts:
+            yield self._event("identify", traits=self._traits)
+            yield self._track("Signed Up", {"plan": self._traits["plan"]})
+        yield from self._save(SAVES[0])
+        if not self._in_newsletter and self._chance.random() < JOINS:
+            self._in_newsletter = True
+            yield self._track("Newsletter Joined", {"list": "newsletter"})
+        yield from self._shop()
+        if self._in_newsletter and self._chance.random() < LEAVES:
+            self._in_newsletter = False
+            yield self._track("Newsletter Left", {"list": "newsletter"})
 
-    def _visit(self) -> Iterator[Event]:
+    def _save(self, share: float) -> Iterator[Event]:
+        if not self._has_saved and self._chance.random() < share:
+            self._has_saved = True
+            yield self._track("Product Saved", self._chance.choice(PRODUCTS).as_json())
+
+    def _shop(self) -> Iterator[Event]:
         self._carts += 1
         cart = _Cart(f"{self._user_id}-cart-{self._carts}")
-        viewed = self._chance.sample(PRODUCTS, self._chance.randint(1, 3))
+        viewed = self._chance.sample(PRODUCTS, self._chance.randint(1, 2))
         for product in viewed:
             yield self._track("Product Viewed", product.as_json())
+        yield from self._save(SAVES[1])
         yield self._add(cart, viewed[-1])
-        while self._chance.random() < 0.4:
+        while self._chance.random() < CHANGES:
             yield self._change(cart)
         if self._chance.random() >= ABANDONED:
             yield self._track("Order Completed", _order(cart))

@@ -158,10 +158,12 @@ async def assemble(
         Rate(settings.sendgrid.rate.mail, clock.monotonic_s, lambda: clock.now_ms() / 1000),
         health, renderer, evaluate.caught_up, connections, capture=capture,
     )  # fmt: skip
+    wake = Waker(store, clock, taker, evaluate.caught_up)
+    deliver.ticks_late_ms = wake.late_ms
     alerts = _alerts_to(alert_url)
     stages = Stages(
         evaluate,
-        Waker(store, clock, taker, evaluate.caught_up),
+        wake,
         deliver,
         Suppress(store, sendgrid, clock, capture=capture),
         WriteBack(store, segment, clock, write_key, capture=capture),

@@ -1,8 +1,8 @@
 """
-How many emails the shop's events ask for: reckoned from the events alone.
+What the shop's events ask for, emails and runs: reckoned from the events alone.
 
-A second opinion on `shop.toml`'s routes, so that an event that got lost on the way, or caused
-two emails, shows although the service's own books agree with themselves.
+A second opinion on `shop.toml`'s routes and entries, so that an event that got lost on the way, or
+caused two emails, shows although the service's own books agree with themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from homing.sandbox.happenings import who_of
 
@@ -18,6 +18,9 @@ _BY_NAME: Final = {
     "Order Completed": ("order-confirmation", "recommendation"),
     "Newsletter Joined": ("newsletter",),
 }
+
+AskedRun: TypeAlias = tuple[str, str, str]
+"""A run of a journey by (userId, journey, key)."""
 
 
 @dataclass(slots=True)
@@ -28,10 +31,13 @@ class Asked:
     Args:
         emails: How many, by (userId, route).
 
+        runs: Which; nobody enters twice under one key.
+
         events: How many events the shop made.
     """
 
     emails: Counter[tuple[str, str]] = field(default_factory=Counter)
+    runs: set[AskedRun] = field(default_factory=set)
     events: int = 0
 
     def take(self, event: Mapping[str, Any], befell: frozenset[str]) -> None:
@@ -39,6 +45,7 @@ class Asked:
         self.events += 1
         if "drop" in befell:
             return
+        self.runs.update((who_of(event), *entry) for entry in entries_of(event))
         for route in routes_of(event):
             # A copy under another messageId is, by Segment's own contract, another event.
             self.emails[who_of(event), route] += 1 + ("new-id" in befell)
@@ -49,3 +56,13 @@ def routes_of(event: Mapping[str, Any]) -> tuple[str, ...]:
     if event["type"] == "identify":
         return ("welcome",)
     return _BY_NAME.get(str(event.get("event")), ())
+
+
+def entries_of(event: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The journeys of `shop.toml` that an event enters, each with the key of the run."""
+    match event.get("event"):
+        case "Product Added":
+            return (("cart", str(event["properties"]["cart_id"])),)
+        case "Signed Up":
+            return (("onboarding", ""),)
+    return ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from homing.core.ledger import SendState
 from homing.sandbox.evidence import GRACE_MS, held_up
+from homing.sandbox.journey_balance import JOURNEY_RULES
 
 if TYPE_CHECKING:
     from homing.sandbox.evidence import Evidence, Sent
@@ -50,7 +51,8 @@ def of_sends(evidence: Evidence) -> Iterator[str]:
 
 def of_what_was_asked(evidence: Evidence) -> Iterator[str]:
     """Promise P2: one send for each event that asks for one, whatever was posted twice."""
-    sends = Counter((sent.user, sent.rule) for sent in evidence.sends)
+    of_routes = [sent for sent in evidence.sends if sent.run is None]
+    sends = Counter((sent.user, sent.rule) for sent in of_routes)
     for (user, rule), asked in evidence.asked.items():
         made = sends[user, rule]
         if made > asked:
@@ -58,7 +60,7 @@ def of_what_was_asked(evidence: Evidence) -> Iterator[str]:
         elif made < asked and evidence.all_arrived and not evidence.books.requests["pending"]:
             yield f"{rule} to {user}: {asked} events ask for it, only {made} sends were reserved"
     unknowns: Counter[tuple[str, str]] = Counter()
-    for sent in evidence.sends:
+    for sent in of_routes:
         unknowns[sent.user, sent.rule] += sent.unknowns
     for (user, rule), mails in evidence.mails.items():
         most = evidence.asked.get((user, rule), 0) + unknowns[user, rule]
@@ -93,7 +95,14 @@ def of_the_unfinished(evidence: Evidence) -> Iterator[str]:
 #: A send in one of these may have been taken by its last attempt, which has no outcome yet.
 _MAY_BE_TAKEN: Final = frozenset({SendState.ACCEPTED, SendState.IN_FLIGHT})
 
-RULES: Final = (of_events, of_sends, of_what_was_asked, of_home, of_the_unfinished)
+RULES: Final = (
+    of_events,
+    of_sends,
+    of_what_was_asked,
+    *JOURNEY_RULES,
+    of_home,
+    of_the_unfinished,
+)
 
 
 def waiting(evidence: Evidence) -> list[Sent]:

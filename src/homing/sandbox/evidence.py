@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from homing.core.effects import Dest, SendFlag
+from homing.core.journeys.run import run_of
 from homing.core.ledger import HOLDS_LANE, SendState
 from homing.processes.books import books_of
+from homing.sandbox.journeys import all_runs
 from homing.stages.compose import TEST_ARG
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from homing.emulators import AcceptedMail
     from homing.ports import Tx
     from homing.processes.books import Books
+    from homing.sandbox.asking import AskedRun
+    from homing.sandbox.journeys import Ran
     from homing.sandbox.town import Town
 
 PAGE: Final = 500
@@ -27,7 +31,12 @@ CALLED: Final = (Dest.SUPPRESSIONS, Dest.SEGMENT)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One send of the ledger; *unknowns* says how many of its attempts nobody knew the end of."""
+    """
+    One send of the ledger.
+
+    *unknowns* says how many of its attempts nobody knew the end of; *run* and *step* where in a
+    journey it was reserved, if in one; *left_at* when its last attempt began, unix ms.
+    """
 
     key: str
     user: str
@@ -38,6 +47,10 @@ class Sent:
     lane: int | None
     due_at: int
     unknowns: int = 0
+    number: int = 0
+    run: int | None = None
+    step: str = ""
+    left_at: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -59,9 +72,15 @@ class Evidence:
 
         copies: How many emails SendGrid took, by ``homing_send``.
 
-        mails: The same by (userId, route).
+        mails: The same by (userId, route); those of journeys are left out.
+
+        steps: The emails of journeys it took, by (``homing_send``, journey, step).
+
+        runs: All runs of journeys, oldest first.
 
         asked: How many emails the shop's events ask for, by (userId, route).
+
+        asked_runs: Which runs they ask for.
 
         all_arrived: Whether every event of the shop's was taken, or lost on purpose.
 
@@ -79,7 +98,10 @@ class Evidence:
     sends: tuple[Sent, ...]
     copies: Mapping[str, int]
     mails: Mapping[tuple[str, str], int]
+    steps: Mapping[tuple[str, str, str], int]
+    runs: tuple[Ran, ...]
     asked: Mapping[tuple[str, str], int]
+    asked_runs: frozenset[AskedRun]
     all_arrived: bool
     taken: int
     late_calls: Mapping[str, int]
@@ -94,13 +116,19 @@ class Copies:
 
     by_send: Counter[str] = field(default_factory=Counter)
     by_rule: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_step: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def count(self, mail: AcceptedMail) -> None:
         """Count one."""
         args = mail.custom_args
-        if TEST_ARG not in args:
-            self.by_send[args.get("homing_send", "")] += 1
-            self.by_rule[args.get("homing_user", ""), args.get("homing_rule", "")] += 1
+        if TEST_ARG in args:
+            return
+        send, rule, step = (args.get(f"homing_{name}", "") for name in ("send", "rule", "step"))
+        self.by_send[send] += 1
+        if step:
+            self.by_step[send, rule, step] += 1
+        else:
+            self.by_rule[args.get("homing_user", ""), rule] += 1
 
 
 async def gathered(town: Town, copies: Copies, *, is_settled: bool) -> Evidence:
@@ -111,10 +139,11 @@ async def gathered(town: Town, copies: Copies, *, is_settled: bool) -> Evidence:
         copies: Of every email that SendGrid took.
     """
     sender, head, now = town.sender, town.service.receiver.head, town.now_ms()
-    books, sends, late = await town.look(
+    books, sends, runs, late = await town.look(
         lambda tx: (
             books_of(tx, head=head),
             tuple(_sends(tx, copies.by_send)),
+            all_runs(tx),
             {dest.value: late_calls(tx, dest, at_ms=now - GRACE_MS) for dest in CALLED},
         )
     )
@@ -125,7 +154,10 @@ async def gathered(town: Town, copies: Copies, *, is_settled: bool) -> Evidence:
         late_calls=late,
         copies=copies.by_send,
         mails=copies.by_rule,
+        steps=copies.by_step,
+        runs=runs,
         asked=town.asked.emails,
+        asked_runs=frozenset(town.asked.runs),
         all_arrived=sender.idle and not sender.refused and not sender.given_up,
         taken=sender.delivered + town.sendgrid.events_taken,
         home=town.segment.received.total,
@@ -156,6 +188,10 @@ def _sent(tx: Tx, row: SendRow, copies: Mapping[str, int]) -> Sent:
         reason=row.reason or "",
         lane=row.lane,
         due_at=row.due_at,
+        number=row.id,
+        run=run_of(row.origin),
+        step=row.step,
+        left_at=row.in_flight_at,
         unknowns=sum(attempt.outcome == "unknown" for attempt in attempts),
     )
 

@@ -13,6 +13,7 @@ class What(StrEnum):
 
     EVENT_IN = "event_in"
     LOST = "lost"  # an event that never reached the service: the fault "drop"
+    JOURNEY = "journey"
     EMAIL_OUT = "email_out"
     SKIPPED = "skipped"
     EXPIRED = "expired"

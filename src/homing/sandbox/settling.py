@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.1
+#: A run that is due so soon goes on first; others wait on, with their hour.
+SOON_MS: Final = 1_000
 
 
 async def mend(town: Town) -> None:
@@ -63,13 +65,17 @@ async def _is_quiet(town: Town, until_ms: int) -> bool:
     books = await town.service.books()
     if books.requests["pending"] or books.sends[SendState.UNKNOWN]:
         return False
-    return not await town.look(lambda tx: _is_busy(tx, until_ms))
+    soon_ms = town.now_ms() + SOON_MS
+    return not await town.look(lambda tx: _is_busy(tx, until_ms, soon_ms=soon_ms))
 
 
-def _is_busy(tx: Tx, until_ms: int) -> bool:
-    """Whether something leaves before *until_ms* if nobody does anything."""
+def _is_busy(tx: Tx, until_ms: int, *, soon_ms: int) -> bool:
+    """Whether something leaves before *until_ms*, or a run goes on by *soon_ms*, of itself."""
     pauses = tx.books.pauses()
     if tx.sends.in_flight():
+        return True
+    tick = tx.runs.next_due()
+    if tick is not None and tick <= soon_ms:
         return True
     due = tx.sends.next_due()
     if due is not None and due < until_ms and Dest.MAIL not in pauses:

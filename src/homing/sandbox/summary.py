@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from homing.core.ledger import SendState
@@ -13,6 +15,7 @@ from homing.sandbox.balance import imbalances
 if TYPE_CHECKING:
     from homing.ports import Pause
     from homing.sandbox.evidence import Evidence, Sent
+    from homing.sandbox.journeys import Ran
     from homing.sandbox.town import Town
 
 
@@ -37,6 +40,9 @@ class Summary:
 
         events, sends, unknown: The service's books.
 
+        journeys: Of each, how many runs ``entered``, how many are in each state, how many
+            ``converted``, and their ``value`` if they have one, a decimal number as text.
+
         skipped: How many sends, by reason.
 
         waiting: Sends that had not left.
@@ -57,6 +63,7 @@ class Summary:
     lost: int
     events: Mapping[str, int]
     sends: Mapping[str, int]
+    journeys: Mapping[str, Mapping[str, int | str]]
     skipped: Mapping[str, int]
     unknown: Mapping[str, int]
     waiting: tuple[Waits, ...]
@@ -88,6 +95,9 @@ def summed_up(
         lost=town.sender.lost + town.sendgrid.events_lost,
         events=dict(books.events),
         sends=dict(books.sends),
+        journeys={
+            name: _of_runs([*runs]) for name, runs in groupby(_by_journey(evidence), _journey)
+        },
         skipped=_reasons(evidence),
         unknown=dict(books.unknown),
         waiting=_waiting(evidence),
@@ -102,6 +112,22 @@ def summed_up(
         paused={name: pause.reason for name, pause in sorted(paused.items())},
         problems=tuple(imbalances(evidence)),
     )
+
+
+def _by_journey(evidence: Evidence) -> list[Ran]:
+    return sorted(evidence.runs, key=_journey)
+
+
+def _journey(run: Ran) -> str:
+    return run.journey
+
+
+def _of_runs(runs: Sequence[Ran]) -> dict[str, int | str]:
+    states = Counter(run.state.value for run in runs)
+    values = [Decimal(run.value) for run in runs if run.value is not None]
+    converted = sum(run.converted_at is not None for run in runs)
+    told: dict[str, int | str] = {"entered": len(runs), **states, "converted": converted}
+    return told | ({"value": f"{sum(values):.2f}"} if values else {})
 
 
 def _reasons(evidence: Evidence) -> dict[str, int]:

@@ -21,6 +21,11 @@ _SUBJECTS: Final = {
     "order-confirmation": "Your order {{{order_id}}}",
     "newsletter": "The first issue{{#if first_name}}, {{{first_name}}}{{/if}}",
     "recommendation": "You may like these{{#if first_name}}, {{{first_name}}}{{/if}}",
+    "cart-reminder": (
+        "{{#if discount_code}}10 % off what you left behind{{else}}You left something behind{{/if}}"
+    ),
+    "tour": "How the shop works{{#if first_name}}, {{{first_name}}}{{/if}}",
+    "nudge": "Save what you like{{#if first_name}}, {{{first_name}}}{{/if}}",
 }
 
 

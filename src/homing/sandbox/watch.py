@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from homing.emulators.clock import wall_clock
 from homing.sandbox.happenings import Happening, Tell, What, call_home
+from homing.sandbox.journey_watch import JourneyWatch
 from homing.sandbox.ledger_watch import LedgerWatch
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Watch:
             _Followed(town.sendgrid.events, self._event),
             _Followed(town.segment.received, self._call),
         )
+        self._journeys = JourneyWatch()
         self._ledger = LedgerWatch()
 
     async def run(self) -> None:
@@ -54,11 +56,18 @@ class Watch:
     async def look(self) -> None:
         """Tell what has happened since the last look, in the order of the path."""
         mails, events, calls = self._followed
+        runs, sends = await self._town.look(
+            lambda tx: (self._journeys.news(tx), self._ledger.news(tx))
+        )
+        self._tell_all(runs)
         mails.catch_up()
-        for happening in await self._town.look(self._ledger.news):
-            self._tell(happening)
+        self._tell_all(sends)
         events.catch_up()
         calls.catch_up()
+
+    def _tell_all(self, happenings: Iterable[Happening]) -> None:
+        for happening in happenings:
+            self._tell(happening)
 
     def _mail(self, mail: AcceptedMail) -> None:
         self._copies.count(mail)

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 MAIL_PATH = "/v3/mail/send"
 FIRST_PROBE_MS, LAST_PROBE_MS = 1_000, 30_000
 FOREVER = 1 << 62
+# while ticks are later than this, only transactional mail leaves
+TICKS_LATE_MS = 1_000
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
 PATIENCE_S = 5.0
 # how long to sleep when nothing may leave; whatever lands or resumes wakes
@@ -95,6 +97,8 @@ class Deliverer:
         connections: How many sends may fly at once.
 
         capture: Nothing leaves; every email counts as delivered.
+
+        ticks_late_ms: For how long the next tick has been due.
     """
 
     store: Store
@@ -107,6 +111,7 @@ class Deliverer:
     caught_up: Callable[[], Awaitable[None]]
     connections: int
     capture: bool = False
+    ticks_late_ms: Callable[[], int] = lambda: 0
     circuit: Circuit = field(init=False)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
@@ -199,7 +204,11 @@ class Deliverer:
         pauses = tx.books.pauses()
         rows = self._probes_of(tx, pauses, now=now)[:limit]
         probes = {row.id for row in rows}
-        rows += tx.sends.claimable(now=until, limit=limit - len(rows)) if limit > len(rows) else []
+        if limit > len(rows):
+            # ticks that are late may have something to say of what is marketing
+            marketing = self.ticks_late_ms() <= TICKS_LATE_MS
+            left = limit - len(rows)
+            rows += tx.sends.claimable(now=until, limit=left, marketing=marketing)
         gate = admit.Gatekeeper(tx, self.post.plans, now, pauses)
         probing = admit.Gatekeeper(tx, self.post.plans, now, {})
         asked = (

@@ -64,6 +64,11 @@ class Waker:
         """Somebody else wrote runs: their times may have changed."""
         self._knows = False
 
+    def late_ms(self) -> int:
+        """For how long the next run has been due; 0 if none is."""
+        due = self.next_due_ms
+        return 0 if due is None else max(0, self.clock.now_ms() - due)
+
     def idle_s(self) -> float:
         """How long to sleep: until the next run is due."""
         if self.next_due_ms is None:

@@ -12,6 +12,7 @@ from homing.core.effects import NewSend, SendRow
 from homing.core.journeys.run import run_of
 from homing.core.journeys.statistics import Mailed
 from homing.core.ledger import CLAIMABLE, SendState
+from homing.core.plans import EmailClass
 from homing.ports import Attempt
 
 NEWEST = 1 << 62
@@ -97,11 +98,17 @@ class MemorySends:
             (one for one in found if one[0] >= since), key=lambda one: (one[0], one[1].id)
         )
 
-    def claimable(self, *, now: int, limit: int) -> list[SendRow]:
-        """Heads of lanes that are due, oldest first."""
+    def claimable(self, *, now: int, limit: int, marketing: bool = True) -> list[SendRow]:
+        """Heads of lanes that are due: transactional ones first, each oldest first."""
         heads = (self._rows[number] for number in self._heads)
-        due = [row for row in heads if row.state in CLAIMABLE and row.due_at <= now]
-        return self._copies(sorted(due, key=lambda row: (row.due_at, row.id))[:limit])
+        due = [
+            row
+            for row in heads
+            if row.state in CLAIMABLE
+            and row.due_at <= now
+            and (marketing or row.kind != EmailClass.MARKETING)
+        ]
+        return self._copies(sorted(due, key=_turn)[:limit])
 
     def next_due(self) -> int | None:
         """When the next head of a lane falls due."""
@@ -357,6 +364,10 @@ class MemorySends:
 
     def _known(self, numbers: tuple[int, ...] | None) -> list[SendRow]:
         return [self._rows[number] for number in numbers or () if number in self._rows]
+
+
+def _turn(row: SendRow) -> tuple[bool, int, int]:
+    return row.kind == EmailClass.MARKETING, row.due_at, row.id
 
 
 def _append(table: Table[int, tuple[int, ...]], key: int, number: int) -> None:

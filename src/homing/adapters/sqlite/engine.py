@@ -102,25 +102,29 @@ def connect(
     except apsw.Error as error:
         raise certain_fault_of(error, path) from error
     try:
-        # else SQLite prepares a statement anew at each execution where a bound value could have
-        # changed its plan: ten times the cost of a short one (SQLITE_DBCONFIG_ENABLE_QPSG)
-        db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        db.set_busy_timeout(5_000)
-        if not readonly:
-            db.execute("PRAGMA journal_mode = wal")
-            db.execute(f"PRAGMA synchronous = {synchronous}")
-            db.execute(f"PRAGMA wal_autocheckpoint = {disk.checkpoint_pages}")
-            db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
-            db.execute("PRAGMA secure_delete = on")
-        db.execute(f"PRAGMA cache_size = {-disk.cache_kib}")
-        db.execute("PRAGMA foreign_keys = off")
-        db.execute("PRAGMA temp_store = memory")
+        _set_up(db, readonly=readonly, synchronous=synchronous, disk=disk)
         # reads the first page: a file that is no database says so here
         db.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except apsw.Error as error:
         db.close()
         raise certain_fault_of(error, path) from error
     return db
+
+
+def _set_up(db: apsw.Connection, *, readonly: bool, synchronous: str, disk: Disk) -> None:
+    # else SQLite prepares a statement anew at each execution where a bound value could have
+    # changed its plan: ten times the cost of a short one (SQLITE_DBCONFIG_ENABLE_QPSG)
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    db.set_busy_timeout(5_000)
+    if not readonly:
+        db.execute("PRAGMA journal_mode = wal")
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {disk.checkpoint_pages}")
+        db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+        db.execute("PRAGMA secure_delete = on")
+    db.execute(f"PRAGMA cache_size = {-disk.cache_kib}")
+    db.execute("PRAGMA foreign_keys = off")
+    db.execute("PRAGMA temp_store = memory")
 
 
 class Transaction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.oldest import Oldest
@@ -13,6 +13,7 @@ from homing.core.effects import NewSend, SendRow
 from homing.core.journeys.run import origins_of
 from homing.core.journeys.statistics import Mailed
 from homing.core.ledger import CLAIMABLE, SendState
+from homing.core.plans import EmailClass
 from homing.core.wire import json_bytes
 from homing.ports import Attempt
 
@@ -86,9 +87,12 @@ class SqliteSends:
         rows = self._execute(SQL.marketing_since, (person, since)).fetchall()
         return [(at, SendRow(*row)) for at, *row in rows]
 
-    def claimable(self, *, now: int, limit: int) -> list[SendRow]:
-        """Heads of lanes that are due, oldest first."""
-        return self._rows(SQL.claimable, (now, limit))
+    def claimable(self, *, now: int, limit: int, marketing: bool = True) -> list[SendRow]:
+        """Heads of lanes that are due: transactional ones first, each oldest first."""
+        rows = self._rows(SQL.claimable, (EmailClass.TRANSACTIONAL, now, limit))
+        if marketing and len(rows) < limit:
+            rows += self._rows(SQL.claimable, (EmailClass.MARKETING, now, limit - len(rows)))
+        return rows
 
     def next_due(self) -> int | None:
         """When the next head of a lane falls due."""
@@ -226,10 +230,10 @@ class SqliteSends:
 
     def mailed(self, journey: str) -> list[Mailed]:
         """How many sends of a journey are alike in what became of them; reads all of them."""
-        tallied = Counter(self._execute(SQL.mailed, (journey,)))
+        tallied: Counter[tuple[Any, ...]] = Counter(self._execute(SQL.mailed, (journey,)))
         return [
-            Mailed(*row, delivered=bool(delivered), count=count)
-            for (*row, delivered), count in tallied.items()
+            Mailed(step, variant, state, reason, mail, flags, bool(delivered), count)
+            for (step, variant, state, reason, mail, flags, delivered), count in tallied.items()
         ]
 
     def add_attempt(self, number: int, attempt: Attempt) -> None:

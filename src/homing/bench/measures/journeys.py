@@ -144,8 +144,8 @@ async def timers(bench: Bench) -> list[Figure]:
     bench.say("memory")
     memory = await _memory(bench, full, empty, few=few)
     lateness = await _lateness(bench, full)
-    burst = await _at_once(bench, full, "burst", total=due)
-    rest = await _at_once(bench, full, "all", total=waiting - due - lateness.sent)
+    burst = await _at_once(bench, full, name="burst", total=due)
+    rest = await _at_once(bench, full, name="all", total=waiting - due - lateness.sent)
     bench.discard(full)
     bench.discard(empty)
     return [disk, memory, lateness, *burst, *rest]
@@ -236,7 +236,7 @@ def _note(late: list[float], loop: asyncio.AbstractEventLoop, at: float) -> None
     late.append((loop.time() - at) * 1_000)
 
 
-async def _at_once(bench: Bench, full: Installation, name: str, total: int) -> list[Figure]:
+async def _at_once(bench: Bench, full: Installation, *, name: str, total: int) -> list[Figure]:
     """So many runs due at one instant, while webhooks keep coming."""
     bench.say(f"{total:,} runs due at one instant")
     start = SystemClock().now_ms() + LEAD_MS

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from homing.core.journeys.run import Run
 
 JUST_BEFORE_MS: Final = 600_000
+# of a number that is worth something: what has more is no value of anything
+_MOST_PLACES: Final = 10_000
 OTHERWISE: Final = "otherwise"
 
 # what left, as far as anybody knows
@@ -170,7 +172,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """*hits* of *total*, and the difference from the first variant's rate; None: it is the first."""
+    """*hits* of *total*, and the difference from the first variant's rate; None of the first."""
 
     hits: int
     total: int
@@ -290,12 +292,15 @@ def _number(text: str | None) -> Decimal | None:
         number = Decimal(text) if text else None
     except InvalidOperation:
         return None
-    return number if number is not None and number.is_finite() else None
+    known = number is not None and number.is_finite() and _places(number) <= _MOST_PLACES
+    return number if known else None
 
 
 def _places(number: Decimal) -> int:
-    return max(abs(number.adjusted()), len(number.as_tuple().digits)) + 1 + abs(
-        int(number.as_tuple().exponent)
+    return (
+        max(abs(number.adjusted()), len(number.as_tuple().digits))
+        + 1
+        + abs(int(number.as_tuple().exponent))
     )
 
 
@@ -318,23 +323,15 @@ class _Rows:
 def _grouped(rows: Rows) -> dict[tuple[str, str | None], _Rows]:
     """Rows by step and variant, and those of all variants under None; rows of no step go."""
     grouped: dict[tuple[str, str | None], _Rows] = defaultdict(_Rows)
-    for flow in rows.flows:
-        for key in _keys(flow):
-            grouped[key].flows.append(flow)
-    for stand in rows.stands:
-        for key in _keys(stand) if stand.state == RunState.WAITING else ():
-            grouped[key].stands.append(stand)
-    for mail in rows.mails:
-        for key in _keys(mail) if not mail.flags & _TEST else ():
-            grouped[key].mails.append(mail)
-    for touch in rows.touches:
-        for key in _keys(touch):
-            grouped[key].touches.append(touch)
+    waiting = (stand for stand in rows.stands if stand.state == RunState.WAITING)
+    mails = (mail for mail in rows.mails if not mail.flags & _TEST)
+    for part, found in (
+        ("flows", rows.flows), ("stands", waiting), ("mails", mails), ("touches", rows.touches),
+    ):  # fmt: skip
+        for row in (one for one in found if one.step):
+            for variant in (None, row.variant):
+                getattr(grouped[row.step, variant], part).append(row)
     return grouped
-
-
-def _keys(row: Flow | Stand | Mailed | Touch) -> tuple[tuple[str, str | None], ...]:
-    return ((row.step, None), (row.step, row.variant)) if row.step else ()
 
 
 def _step(step: str, variant: str | None, rows: _Rows) -> Step:
@@ -387,9 +384,7 @@ def is_delivered(mail: str | None, *, delivered: bool) -> bool:
 _MAIL: Final[Mapping[str, Callable[[Mailed], bool]]] = {
     "delivered": lambda one: is_delivered(one.mail, delivered=one.delivered),
     "opened": lambda one: bool(one.flags & _OPENED),
-    "machine_opened": lambda one: (
-        one.mail == EventState.MACHINE_OPENED and not one.flags & _OPENED
-    ),
+    "machine_opened": lambda one: one.mail == EventState.MACHINE_OPENED and not one.flags & _OPENED,
     "clicked": lambda one: bool(one.flags & _CLICKED),
     "unsubscribed": lambda one: one.mail == EventState.UNSUBSCRIBED,
     "bounced": lambda one: one.mail in {EventState.BOUNCED, EventState.BLOCKED},
@@ -449,9 +444,9 @@ def _worth(members: Sequence[Member], first: _Worth | None) -> _Worth:
     opened = sum(one.count for one in reached if one.opened)
     clicked = sum(one.count for one in reached if one.clicked)
     return _Worth(
-        _rate(converted, runs, first and first.converted),
-        _rate(opened, mailed, first and first.opened),
-        _rate(clicked, mailed, first and first.clicked),
+        _rate(converted, runs, None if first is None else first.converted),
+        _rate(opened, mailed, None if first is None else first.opened),
+        _rate(clicked, mailed, None if first is None else first.clicked),
         experiments.sample_of(_floats(members), runs),
     )
 

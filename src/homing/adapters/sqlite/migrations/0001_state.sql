@@ -141,7 +141,8 @@ CREATE TABLE send (
 );
 CREATE UNIQUE INDEX send_once ON send (origin, rule, step);
 CREATE INDEX send_lane ON send (lane, id) WHERE lane IS NOT NULL;
-CREATE INDEX send_ready ON send (due_at, id) WHERE head = 1 AND state IN ('reserved', 'retry');
+CREATE INDEX send_ready ON send (kind, due_at, id)
+    WHERE head = 1 AND state IN ('reserved', 'retry');
 CREATE INDEX send_out ON send (lane) WHERE state IN ('in_flight', 'unknown');
 CREATE INDEX send_unknown ON send (unknown_due) WHERE unknown_due IS NOT NULL;
 CREATE INDEX send_silent ON send (silent_due) WHERE silent_due IS NOT NULL;

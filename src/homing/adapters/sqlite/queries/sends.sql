@@ -16,11 +16,16 @@ INSERT INTO send_data (send, data) VALUES (?, ?);
 SELECT data FROM send_data WHERE send = ?;
 
 -- name: claimable
-SELECT * FROM send WHERE head = 1 AND due_at <= ? AND state IN ('reserved', 'retry')
+SELECT * FROM send WHERE kind = ? AND head = 1 AND due_at <= ? AND state IN ('reserved', 'retry')
 ORDER BY due_at, id LIMIT ?;
 
 -- name: next_due
-SELECT min(due_at) FROM send WHERE head = 1 AND state IN ('reserved', 'retry');
+SELECT min(due_at) FROM
+    (SELECT min(due_at) AS due_at FROM send
+     WHERE kind = 'transactional' AND head = 1 AND state IN ('reserved', 'retry')
+     UNION ALL
+     SELECT min(due_at) FROM send
+     WHERE kind = 'marketing' AND head = 1 AND state IN ('reserved', 'retry'));
 
 -- name: intend
 UPDATE send SET state = 'in_flight', attempt = attempt + 1, in_flight_at = ? WHERE id = ?;
