@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from homing.config import Loaded, load
@@ -36,9 +38,10 @@ def lines(name: str) -> tuple[dict[str, Any], ...]:
     return tuple(line.view() for line in simulation.play(read_happenings(raw, name=name)))
 
 
-def timeline(name: str) -> str:
-    """What ``homing simulate`` prints of an example."""
+def timeline(name: str, surroundings: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What ``homing simulate`` prints of an example, with *surroundings* in the environment."""
     environ = {key: value for key, value in os.environ.items() if key != "HOMING_CONFIG"}
+    environ |= surroundings
     done = subprocess.run(
         [sys.executable, "-m", "homing", "simulate", "events.jsonl"],
         cwd=FOLDER / name, env=environ, capture_output=True, text=True, check=True,

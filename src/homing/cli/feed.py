@@ -185,6 +185,7 @@ def summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
             (events["quarantined"], "quarantined"),
         ),
     )
+    yield from (("journey", _journey_line(name, runs)) for name, runs in summary.journeys.items())
     yield (
         "emails",
         _joined(
@@ -192,7 +193,6 @@ def summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
             *((sends[state], state) for state in ("rejected", "expired", "dropped", "skipped")),
         ),
     )
-    yield from (("journey", _journey_line(name, runs)) for name, runs in summary.journeys.items())
     yield from (("  skipped", f"{n} {reason}") for reason, n in summary.skipped.items())
     yield from (("  waiting", f"{w.n} in {w.state}: {w.reason}") for w in summary.waiting)
     if summary.unknown["total"]:

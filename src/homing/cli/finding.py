@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from homing.cli.listing import PAGE, newest
 from homing.core import people
 from homing.core.digests import address_trace
+from homing.core.effects import send_number
+from homing.core.journeys.run import run_of
 from homing.core.people import Identity, IdKind
 from homing.core.sendgrid import KNOWN_TYPES, EmailEvent, identity_key
-from homing.stages.act import NotThere, event_number
+from homing.stages.act import NotThere, event_number, find_send
 from homing.stages.take import message_key
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
+    from homing.core.journeys.run import Run
     from homing.core.people import Person
     from homing.ports import EventRow, LogReader, Tx
 
@@ -60,6 +63,31 @@ def person_named(tx: Tx, name: str) -> Person:
         msg = f"nobody goes by {name!r}: expected a userId, an anonymousId or an address"
         raise NotThere(msg)
     return person
+
+
+def find_run(tx: Tx, name: str) -> Run | None:
+    """By "r12", else 12, else the id of a send that it reserved."""
+    digits = name[1:] if name[:1] in {"r", "R"} else name
+    if digits.isascii() and digits.isdigit() and len(digits) < 19:
+        return tx.runs.get(int(digits))
+    if send_number(name) is None:
+        return None
+    number = run_of(find_send(tx, name).origin)
+    return None if number is None else tx.runs.get(number)
+
+
+def run_named(tx: Tx, name: str) -> Run:
+    """
+    One run of a journey.
+
+    Raises:
+        NotThere: There is none.
+    """
+    run = find_run(tx, name)
+    if run is None:
+        msg = f"no run {name}"
+        raise NotThere(msg)
+    return run
 
 
 def find_event(tx: Tx, name: str) -> EventRow | None:
@@ -132,13 +160,15 @@ def addresses_of(tx: Tx, person: Person) -> list[str]:
 
 
 def sends_of(tx: Tx, person: Person, *, limit: int) -> list[SendRow]:
-    """A person's newest sends, newest first: of their events, to their addresses, still open."""
+    """A person's newest sends, newest first: of their events and runs, to their addresses."""
     numbers = numbers_of(person)
     found = {row.id: row for row in tx.sends.open_of_person(person.id)}
     for address in addresses_of(tx, person):
         for row in tx.sends.by_trace(address_trace(address), limit=limit):
             if row.person in numbers:
                 found[row.id] = row
+    for run in tx.runs.newest_of(person.id, limit=limit):
+        found |= {row.id: row for row in tx.sends.of_run(run.id)}
     for event in tx.events.of_person(numbers, limit=limit):
         found |= {row.id: row for row in tx.sends.of_event(event.id)}
     return sorted(found.values(), key=lambda row: -row.id)[:limit]

@@ -32,6 +32,8 @@ COMMANDS: Final = {
     "events": ("events", "List events, or show one."),
     "people": ("people", "List people, or show one."),
     "sends": ("sends", "List sends, or show one with all that became of it."),
+    "journeys": ("journeys", "List journeys, or show one, its runs, or one run."),
+    "graph": ("graph", "Draw a journey, with how many wait where."),
     "stats": ("stats", "The books: what came in and what became of it."),
     "why": ("why", "Why an event, or a person, got what they got, or did not."),
     "dead": ("dead", "List, show, retry or give up what failed for good."),

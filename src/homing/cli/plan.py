@@ -102,11 +102,12 @@ def _runs(old: Loaded, new: Loaded, config: Path | None) -> Iterator[dict[str, A
 
 
 def _behaviour(old: Loaded, new: Loaded, since: str) -> Iterator[dict[str, Any]]:
-    from homing.cli.simulate import recorded
+    from homing.cli.simulate import quietly, recorded
     from homing.core.journeys.programs import Programs
     from homing.simulation import Simulation
     from homing.simulation.compare import differences
 
+    quietly()
     happenings = recorded(old, since)
     played = [
         list(Simulation(one.plans, Programs(one.plans.journeys)).play(happenings))

@@ -29,6 +29,7 @@ FIELDS: Final = {
     "until": "of a wait: until when",
     "value": "of a goal",
 }
+COLUMNS: Final = ("at", "person", "what", "rule", "key", "step", "name", "why")
 
 
 @click.command("simulate")
@@ -62,11 +63,19 @@ def simulate_command(  # noqa: PLR0913  one an option
     if from_store == (events is not None) or (since is not None and not from_store):
         msg = "say which: EVENTS, or --from-store (and then --since, if not all)"
         raise click.UsageError(msg)
+    quietly()
     loaded = loaded_config(config)
     happenings = _read(events) if events is not None else recorded(loaded, since)
     simulation = Simulation(loaded.plans, Programs(loaded.plans.journeys), seed=seed)
     lines = simulation.play(happenings, until_ms=_until(until, happenings))
     _out(lines, as_json=as_json)
+
+
+def quietly() -> None:
+    """What the stages log of a simulation is told by its lines."""
+    from homing import log as logs
+
+    logs.set_up(level="critical")
 
 
 def _read(events: Path) -> list[Happening]:
@@ -105,10 +114,19 @@ def recorded(loaded: Loaded, since: str | None) -> list[Happening]:
 
 
 def _out(lines: Iterable[SimLine], *, as_json: bool) -> None:
-    rows_out(
-        (line.view() for line in lines), as_json=as_json,
-        columns=("at", "person", "what", "rule", "key", "step", "branch", "email", "reason"),
-    )  # fmt: skip
+    if as_json:
+        rows_out((line.view() for line in lines), as_json=True)
+    else:
+        rows_out(map(_row, lines), as_json=False, columns=COLUMNS)
+
+
+def _row(line: SimLine) -> dict[str, object]:
+    """A line of the table: one column for what is named, whatever it is."""
+    name = line.branch or line.exit or line.effect or line.email
+    until = None if line.until is None else f"until {line.until}"
+    value = None if line.value is None else f"{line.value:g}"
+    why = ", ".join(word for word in (line.reason, until, value) if word)
+    return {**line.view(), "name": name, "why": why}
 
 
 def _until(text: str | None, happenings: list[Happening]) -> int | None:

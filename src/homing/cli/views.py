@@ -17,6 +17,7 @@ from homing.core.effects import SendFlag
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
+    from homing.core.journeys.run import Run
     from homing.core.people import Person
     from homing.core.suppression import Suppression
     from homing.ports import Attempt, EventRow, Tx
@@ -48,8 +49,8 @@ SEND: Final[Fields] = {
     "dropped",
     "mail": "the most severe event of SendGrid's: processed to spam",
     "reason": "why it is in that state",
-    "rule": "the route that decided",
-    "step": "of a journey",
+    "rule": "the route or journey that decided",
+    "step": "of a journey; null of a route's, and of an exit's",
     "variant": "of a random split",
     "version": "of the configuration that decided",
     "class": "transactional or marketing",
@@ -92,6 +93,28 @@ PERSON: Final[Fields] = {
     "audiences": "key -> member",
 }
 
+RUN: Final[Fields] = {
+    "id": 'its number, "r12"',
+    "journey": "",
+    "version": "of the journey's definition that it is on",
+    "person": "userId, else anonymousId, else address",
+    "key": "null of a journey without keys",
+    "state": "waiting, completed, exited, looped, merged, failed, archived",
+    "step": "where it waits, or where it ended",
+    "entered_at": "when it began",
+    "step_at": "since when it is at its step",
+    "due_at": "until when it waits",
+    "ended_at": "",
+    "variant": "of the last random split it passed",
+    "reason": "the exit that ended it, or why it failed",
+    "passages": "how many steps it entered",
+    "restarts": "how often its hold started again",
+    "converted_at": "when it reached the goal, by event time",
+    "value": "of the conversion, a decimal number as text",
+    "first_touch": "the first send before the conversion",
+    "last_touch": "the last send before it",
+}
+
 SUPPRESSION: Final[Fields] = {
     "address": "",
     "scope": "global, bounce, spam, invalid, or group:NAME",
@@ -121,7 +144,7 @@ def event_view(tx: Tx, row: EventRow, *, label: str | None = None) -> View:
         "person": label or _label(tx, row.person),
         "state": row.state.value,
         "reason": row.reason,
-        "send": _send_key(tx, row.send),
+        "send": send_key_of(tx, row.send),
         "message_id": row.message_id,
     }
 
@@ -194,6 +217,31 @@ def person_view(person: Person) -> View:
     }
 
 
+def run_view(tx: Tx, run: Run) -> View:
+    """One run of a journey."""
+    return {
+        "id": f"r{run.id}",
+        "journey": run.journey,
+        "version": run.version,
+        "person": _label(tx, run.person),
+        "key": run.key or None,
+        "state": run.state.value,
+        "step": run.step or None,
+        "entered_at": time_text(run.entered_at),
+        "step_at": time_text(run.step_at),
+        "due_at": time_text(run.due_at),
+        "ended_at": time_text(run.ended_at),
+        "variant": run.variant,
+        "reason": run.reason,
+        "passages": run.passages,
+        "restarts": run.restarts,
+        "converted_at": time_text(run.converted_at),
+        "value": run.value,
+        "first_touch": send_key_of(tx, run.first_touch),
+        "last_touch": send_key_of(tx, run.last_touch),
+    }
+
+
 def suppression_view(address: str, record: Suppression) -> View:
     """What is known of one address within one scope."""
     return {
@@ -234,6 +282,7 @@ def _label(tx: Tx, number: int | None) -> str | None:
     return None if person is None else person.label
 
 
-def _send_key(tx: Tx, number: int | None) -> str | None:
+def send_key_of(tx: Tx, number: int | None) -> str | None:
+    """The id of a send as people see it; None of none, and of one that retention took."""
     row = None if number is None else tx.sends.get(number)
     return None if row is None else row.key

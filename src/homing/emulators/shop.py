@@ -22,10 +22,10 @@ Event: TypeAlias = dict[str, Any]
 FATED_EVERY: Final = 5
 #: So many customers are in the shop at once: what one of them does follows soon on what they did.
 PRESENT: Final = 4
-CHANGES: Final = 0.5
+CHANGES: Final = 0.4
 ABANDONED: Final = 0.45
 #: How many save a product to their list before they look around, and later in a visit.
-SAVES: Final = (0.25, 0.35)
+SAVES: Final = (0.15, 0.25)
 JOINS: Final = 0.3
 LEAVES: Final = 0.08
 SHIPPING_CENTS: Final = 490

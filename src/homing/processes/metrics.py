@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
 from homing import __version__
+from homing.stages.journey import counted
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -38,6 +39,7 @@ class _Reading:
         )
         yield from self._of_events()
         yield from self._of_effects()
+        yield from self._of_journeys()
         yield from self._of_receiver()
         yield from self._of_destinations()
 
@@ -67,6 +69,16 @@ class _Reading:
                        unknown, "resolution")  # fmt: skip
         yield _gauge("homing_sends_silent", "Accepted sends that nothing was heard of in time.",
                      {(): self._books.counts.get("sends_silent", 0)})  # fmt: skip
+
+    def _of_journeys(self) -> Iterable[Metric]:
+        passed: dict[tuple[str, ...], int] = {}
+        for (journey, what, *_), n in counted(self._books.counts):
+            passed[journey, what] = passed.get((journey, what), 0) + n
+        yield _counter("homing_journey_passages", "What happened to runs of journeys.",
+                       passed, "journey", "what")  # fmt: skip
+        wake = self._worker.assembly.stages.wake
+        yield _gauge("homing_timers_late_ms", "For how long the next timer has been due.",
+                     {(): wake.late_ms()})  # fmt: skip
 
     def _of_receiver(self) -> Iterable[Metric]:
         requests: dict[tuple[str, ...], int] = {}

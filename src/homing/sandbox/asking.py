@@ -60,9 +60,6 @@ def routes_of(event: Mapping[str, Any]) -> tuple[str, ...]:
 
 def entries_of(event: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The journeys of `shop.toml` that an event enters, each with the key of the run."""
-    match event.get("event"):
-        case "Product Added":
-            return (("cart", str(event["properties"]["cart_id"])),)
-        case "Signed Up":
-            return (("onboarding", ""),)
-    return ()
+    if event.get("event") == "Product Added":
+        return (("cart", str(event["properties"]["cart_id"])),)
+    return (("onboarding", ""),) if event.get("event") == "Signed Up" else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from homing.core.journeys.run import Passage, Run
     from homing.ports import Tx
 
-#: What is said of these words without more ado.
-_PLAIN: Final = {"entered": "entered", "timeout": "time is up", "completed": "completed"}
-
 
 @dataclass(slots=True)
 class JourneyWatch:
@@ -29,15 +26,11 @@ class JourneyWatch:
 
     def news(self, tx: Tx) -> list[Happening]:
         """What is new since the last look."""
-        told: list[Happening] = []
-        fresh = []
-        for self._last, passage in passages_since(tx, self._last):
-            fresh.append(passage)
-        for (number, _, _), together in groupby(fresh, key=_decision_of):
-            run = tx.runs.get(number)
-            if run is not None:
-                told.append(_told(tx, run, [*together]))
-        return told
+        fresh = [*passages_since(tx, self._last)]
+        self._last = fresh[-1][0] if fresh else self._last
+        together = groupby((passage for _, passage in fresh), key=_decision_of)
+        decisions = ((tx.runs.get(run), [*passages]) for (run, _, _), passages in together)
+        return [_told(tx, run, passages) for run, passages in decisions if run is not None]
 
 
 def _decision_of(passage: Passage) -> tuple[int, int, int | None]:
@@ -45,34 +38,49 @@ def _decision_of(passage: Passage) -> tuple[int, int, int | None]:
 
 
 def _told(tx: Tx, run: Run, passages: Sequence[Passage]) -> Happening:
-    words = ", ".join(word for passage in passages for word in _words_of(tx, run, passage))
+    words = (word for passage in passages for word in _words_of(tx, run, passage))
+    told = ", ".join(word for word in words if word)
     who = user_of(tx, run)
     ids = {"run": str(run.id), "key": run.key}
-    return Happening(passages[-1].at / 1000, What.JOURNEY, who, run.journey, words, ids)
+    return Happening(passages[-1].at / 1000, What.JOURNEY, who, run.journey, told, ids)
 
 
 def _words_of(tx: Tx, run: Run, passage: Passage) -> Iterator[str]:
     """What a person calls it; a word of the engine's that is not known here as it is."""
-    name, reason = passage.name, passage.reason
-    match passage.what:
-        case "branch":
-            yield f"{passage.step}: {name}" + (f" ({reason})" if reason else "")
-        case "restarted":
-            yield f"restarted: {name}" if name else "restarted"
-        case "send":
-            yield f"sends {name}"
-        case "skipped":
-            # of one that is in the ledger, its own line says why
-            yield f"skips {name}" + (f": {reason}" if passage.send is None else "")
-        case "exited":
-            yield f"exited: {name or reason}"
-            yield _mail_of(tx, run)
-        case "goal":
-            yield "goal" if passage.value is None else f"goal {Decimal(passage.value):.2f}"
-        case what if what != "waiting":
-            yield _PLAIN.get(what, f"{what} {name}".rstrip())
+    words = _WORDS.get(passage.what)
+    yield f"{passage.what} {passage.name}".rstrip() if words is None else words(passage)
+    if passage.what == "exited":
+        yield _mail_of(tx, run)
     if passage.due_at is not None:
         yield f"waits {_span(passage.due_at - passage.at)}"
+
+
+def _branch(passage: Passage) -> str:
+    how = f" ({passage.reason})" if passage.reason else ""
+    return f"{passage.step}: {passage.name}{how}"
+
+
+def _skips(passage: Passage) -> str:
+    # of one that is in the ledger, its own line says why
+    why = f": {passage.reason}" if passage.send is None else ""
+    return f"skips {passage.name}{why}"
+
+
+def _goal(passage: Passage) -> str:
+    return "goal" if passage.value is None else f"goal {Decimal(passage.value):.2f}"
+
+
+#: Nothing of what only says that a run waits: until when is said of all.
+_WORDS: Final[Mapping[str, Callable[[Passage], str]]] = {
+    "waiting": lambda _: "",
+    "timeout": lambda _: "time is up",
+    "branch": _branch,
+    "restarted": lambda passage: f"restarted: {passage.name}" if passage.name else "restarted",
+    "send": lambda passage: f"sends {passage.name}",
+    "skipped": _skips,
+    "exited": lambda passage: f"exited: {passage.name or passage.reason}",
+    "goal": _goal,
+}
 
 
 def _mail_of(tx: Tx, run: Run) -> str:

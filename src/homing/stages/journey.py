@@ -28,7 +28,7 @@ from homing.stages import moves, reserve
 from homing.stages.cause import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from homing.core.decide import Rules
     from homing.core.effects import Wish
@@ -346,8 +346,7 @@ def _cancel(tx: Tx, run: Run, reason: str) -> None:
 
 def _count(tx: Tx, run: Run, passage: Passage) -> None:
     name = _reason_kind(passage) if passage.what == "skipped" else passage.name
-    counted = (run.journey, passage.what, passage.step, name, run.variant or "")
-    tx.books.count(counter(counted))
+    tx.books.count(counter((run.journey, passage.what, passage.step, name, run.variant or "")))
 
 
 def _reason_kind(passage: Passage) -> str:
@@ -361,9 +360,16 @@ def _reason_kind(passage: Passage) -> str:
 
 
 @lru_cache(maxsize=4_096)
-def counter(counted: tuple[str, str, str, str, str]) -> str:
+def counter(key: tuple[str, str, str, str, str]) -> str:
     """The name of a count: of (journey, what happened, step, name or reason, variant)."""
-    return COUNTED + json.dumps(counted)
+    return COUNTED + json.dumps(key)
 
 
 COUNTED = "journey:"
+
+
+def counted(counts: Mapping[str, int]) -> Iterator[tuple[tuple[str, str, str, str, str], int]]:
+    """The counts that `counter` named, among all of a store's."""
+    for name, n in counts.items():
+        if name.startswith(COUNTED):
+            yield tuple(json.loads(name.removeprefix(COUNTED))), n

@@ -34,10 +34,9 @@ STEPS = st.sampled_from(["wait", "remind", ""])
 VARIANTS = st.sampled_from(["", "plain", "discount"])
 COUNTS = st.integers(1, 5)
 
+WHATS = ["entered", "waiting", "branch", "timeout", "exited", "send", "skipped", "goal"]
 flows = st.builds(
-    Flow,
-    st.sampled_from(["entered", "waiting", "branch", "timeout", "exited", "send", "skipped", "goal"]),
-    STEPS, st.sampled_from(["", "a", "b"]), VARIANTS, COUNTS,
+    Flow, st.sampled_from(WHATS), STEPS, st.sampled_from(["", "a", "b"]), VARIANTS, COUNTS,
 )  # fmt: skip
 mails = st.builds(
     Mailed, STEPS, VARIANTS,
