@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.carts import fill
 from tests.support.service import World, track, world
 
 from homing.cli.main import run
@@ -115,6 +116,20 @@ async def _post(w: World) -> None:
     await w.sender.deliver(track(10, "Own", {"colour": "red"}, user="u1"))
     await w.sender.deliver(track(11, "Digest Due", {}, user="u1"))
     await w.sender.deliver({"nothing": "usable"})
+
+
+@pytest.fixture(scope="session")
+def carts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store in which people went through journeys; do not change it."""
+    folder = tmp_path_factory.mktemp("carts")
+    asyncio.run(fill(folder))
+    return folder
+
+
+@pytest.fixture
+def shop(carts: Path, inside: Command) -> Command:
+    """Runs a command that only looks, on the store with journeys."""
+    return partial(inside, carts)
 
 
 @pytest.fixture

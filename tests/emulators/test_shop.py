@@ -39,14 +39,42 @@ class TestEvents:
             seen.add(event["userId"])
 
     def test_every_kind_of_event_happens(self):
-        """Views, carts, orders, the newsletter, and some carts are abandoned."""
+        """Views, carts, orders, sign-ups, the newsletter, and some carts are abandoned."""
         names = Counter(event.get("event", event["type"]) for event in events(3000))
 
         assert {
             "identify", "Product Viewed", "Product Added", "Cart Modified", "Order Completed",
-            "Newsletter Joined", "Newsletter Left",
+            "Newsletter Joined", "Newsletter Left", "Signed Up", "Product Saved",
         } == set(names)  # fmt: skip
         assert 0.3 < names["Order Completed"] / names["Product Added"] < 0.8
+
+    def test_a_person_signs_up_once_and_saves_a_product_once_or_never(self):
+        """Right after they said who they are; some save one soon, some only much later."""
+        made = events(400)
+        by_name = {
+            name: [event["userId"] for event in made if event.get("event", event["type"]) == name]
+            for name in ("identify", "Signed Up", "Product Saved")
+        }
+        signed_up, saved = by_name["Signed Up"], by_name["Product Saved"]
+
+        assert set(by_name["identify"]) == set(signed_up) > set(saved) > set()
+        assert len(set(signed_up)) == len(signed_up)
+        assert len(set(saved)) == len(saved)
+
+    def test_what_follows_follows_soon(self):
+        """Few customers are in the shop at once: most have done something in the last seconds."""
+        last, gaps = {}, []
+        for event in events(1000, rate=2.0):
+            at, user = unix_s_of(event["timestamp"]), event["userId"]
+            if event.get("event") in {"Cart Modified", "Order Completed"}:
+                gaps.append(at - last[user])
+            last[user] = at
+
+        assert 0.6 < sum(gap < 4 for gap in gaps) / len(gaps) < 0.95
+
+    def test_few_customers_are_a_shop_too(self):
+        """One comes again and again."""
+        assert {"u_0001"} == {event["userId"] for event in events(200, customers=1)}
 
     def test_sums_are_right(self):
         """An order's total is its products and the shipping; its cart was filled before."""

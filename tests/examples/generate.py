@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -32,20 +32,36 @@ def loaded(name: str) -> Loaded:
 @cache
 def lines(name: str) -> tuple[dict[str, Any], ...]:
     """What happens to its people, as objects."""
-    raw = (FOLDER / name / "events.jsonl").read_bytes().splitlines()
+    return played(name, events(name))
+
+
+def events(name: str) -> list[bytes]:
+    """Its events, one a line."""
+    return (FOLDER / name / "events.jsonl").read_bytes().splitlines()
+
+
+def played(name: str, raw: Iterable[bytes]) -> tuple[dict[str, Any], ...]:
+    """What its configuration does with events."""
     plans = loaded(name).plans
     simulation = Simulation(plans, Programs(plans.journeys))
     return tuple(line.view() for line in simulation.play(read_happenings(raw, name=name)))
 
 
-def timeline(name: str, surroundings: Mapping[str, str] = MappingProxyType({})) -> str:
-    """What ``homing simulate`` prints of an example, with *surroundings* in the environment."""
-    environ = {key: value for key, value in os.environ.items() if key != "HOMING_CONFIG"}
-    environ |= surroundings
-    done = subprocess.run(
-        [sys.executable, "-m", "homing", "simulate", "events.jsonl"],
-        cwd=FOLDER / name, env=environ, capture_output=True, text=True, check=True,
+def shell(
+    commands: str, folder: Path, environ: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Run commands as somebody would who has just installed Homing."""
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", commands],
+        cwd=folder, env={"PATH": tools, **environ}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def timeline(name: str, environ: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What ``homing simulate`` prints of an example."""
+    done = shell("homing simulate events.jsonl", FOLDER / name, environ)
+    done.check_returncode()
     return done.stdout
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.examples.generate import FOLDER
+from tests.examples.generate import FOLDER, shell
 
 from homing.core.journeys.run import Passage
 from homing.simulation import SimLine
@@ -39,12 +36,7 @@ def played(page: str, folder: Path) -> list[str]:
 
 def _run(commands: str, folder: Path) -> str:
     shop = folder / "shop"
-    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", commands],
-        cwd=shop if shop.exists() else folder, env={"PATH": tools}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    done = shell(commands, shop if shop.exists() else folder)
     assert (0, "") == (done.returncode, done.stderr)
     return done.stdout
 

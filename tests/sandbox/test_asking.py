@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from homing.emulators import Shop
-from homing.sandbox.asking import Asked, routes_of
+from homing.sandbox.asking import Asked, entries_of, routes_of
 
 NOTHING = frozenset()
 
@@ -23,6 +23,15 @@ class TestRoutesOf:
             ("welcome",), ("order-confirmation", "recommendation"), ("newsletter",), ()
         } == set(routes)  # fmt: skip
         assert routes.count(()) > 250
+
+
+class TestEntriesOf:
+    def test_every_journey_of_the_shop_is_entered(self):
+        """A cart under its id, the onboarding once a person."""
+        entries = [entry for event in events(500) for entry in entries_of(event)]
+
+        assert {"cart", "onboarding"} == {journey for journey, _ in entries}
+        assert all(bool(key) == (journey == "cart") for journey, key in entries)
 
 
 class TestAsked:
@@ -43,3 +52,16 @@ class TestAsked:
             asked.take(identify, frozenset(befell))
 
         assert {("u1", "welcome"): 3} == asked.emails
+
+    def test_a_run_is_asked_for_once(self):
+        """However often its event is posted; not by one that is lost."""
+        added = {
+            "type": "track", "userId": "u1",
+            "event": "Product Added", "properties": {"cart_id": "c1"},
+        }  # fmt: skip
+        lost = added | {"properties": {"cart_id": "c2"}}
+        asked = Asked()
+        for event, befell in ((added, {"duplicate"}), (added, {"new-id"}), (lost, {"drop"})):
+            asked.take(event, frozenset(befell))
+
+        assert {("u1", "cart", "c1")} == asked.runs

@@ -15,7 +15,7 @@ SUMMARY = Summary(
     lasted_s=5.0, made=10, lost=0,
     events={"received": 12, "duplicates": 0, "quarantined": 0},
     sends={"accepted": 4, "rejected": 0, "expired": 0, "dropped": 0, "skipped": 0},
-    skipped={}, unknown={"total": 0, "proved": 0, "resent": 0}, waiting=(),
+    journeys={}, skipped={}, unknown={"total": 0, "proved": 0, "resent": 0}, waiting=(),
     taken=4, home=8, calls_waiting=0, faults={}, paused={}, problems=(),
 )  # fmt: skip
 
@@ -30,9 +30,10 @@ class TestLineOf:
         assert what.replace("_", " ") == line[10:19].rstrip()
         assert "u_0001    welcome               x" == line[21:]
 
-    def test_colour_is_asked_for(self) -> None:
+    @pytest.mark.parametrize("what", list(What))
+    def test_colour_is_asked_for(self, what: What) -> None:
         """Without it there is no escape sequence."""
-        happening = Happening(AT, What.HOME, "u", "Email Opened", "welcome")
+        happening = Happening(AT, what, "u", "Email Opened", "welcome")
 
         assert "\x1b[" in line_of(happening, colour=True, width=None)
         assert "\x1b" not in line_of(happening, colour=False, width=None)
@@ -69,6 +70,10 @@ class TestSummaryLines:
         troubled = dataclasses.replace(
             SUMMARY,
             lost=3,
+            journeys={
+                "cart": {"entered": 3, "exited": 2, "waiting": 1, "converted": 2, "value": "9.50"},
+                "tour": {"entered": 1, "waiting": 1, "converted": 0},
+            },
             events={"received": 12, "duplicates": 2, "quarantined": 0},
             sends=SUMMARY.sends | {"skipped": 1},
             skipped={"suppressed: global": 1},
@@ -81,6 +86,8 @@ class TestSummaryLines:
 
         assert {
             ("taken in", "12 events, the shop's and SendGrid's, 2 duplicates left out"),
+            ("journey", "cart: 3 entered, 2 exited, 1 waiting; 2 converted, worth 9.50"),
+            ("journey", "tour: 1 entered, 1 waiting; 0 converted"),
             ("emails", "4 accepted, 1 skipped"),
             ("  skipped", "1 suppressed: global"),
             ("  waiting", "2 in retry: HTTP 500"),

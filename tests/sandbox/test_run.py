@@ -32,6 +32,17 @@ class Told(list[Happening]):
         """Select a kind."""
         return [happening for happening in self if happening.what is what]
 
+    def of_runs(self) -> Counter[str]:
+        """Count the first words of what was told of runs."""
+        said = (
+            words for happening in self.of(What.JOURNEY) for words in happening.detail.split(", ")
+        )
+        return Counter(words.split(" ")[0] for words in said)
+
+    def sends_of_runs(self) -> int:
+        """How many sends runs asked for, also those that were refused."""
+        return sum(self.of_runs()[word] for word in ("sends", "skips"))
+
 
 async def told_of(
     folder: Path,
@@ -101,7 +112,8 @@ class TestRun:
 
         assert () == summary.problems
         assert told.of(What.RETRY)
-        assert told.town.asked.emails.total() == summary.sends["accepted"] + sum(
+        of_runs = told.sends_of_runs()
+        assert told.town.asked.emails.total() + of_runs == summary.sends["accepted"] + sum(
             summary.skipped.values()
         ) + sum(waits.n for waits in summary.waiting)
 
@@ -126,6 +138,43 @@ class TestRun:
         assert () == summary.problems
         assert summary.events["duplicates"] > 0
         assert {"duplicate", "new-id", "shuffle", "delay", "drop"} == set(summary.faults["webhook"])
+
+
+class TestJourneys:
+    async def test_their_whole_life_is_seen(self, tmp_path: Path) -> None:
+        """Entered, restarted, looked back, timed out with a mail, exited, and what it was worth."""
+        told, summary = await told_of(tmp_path, for_s=5.0, rate=12.0)
+
+        said = told.of_runs()
+        by_rule = Counter(mail.name for mail in told.of(What.EMAIL_OUT))
+        counts = {
+            word: sum(int(runs.get(word, 0)) for runs in summary.journeys.values())
+            for word in ("entered", "waiting", "exited", "completed", "converted")
+        }
+        assert () == summary.problems
+        assert {"entered", "waits", "restarted:", "exited:", "time", "sends", "goal"} <= set(said)
+        assert (
+            counts["entered"]
+            == said["entered"]
+            == counts["waiting"] + said["exited:"] + said["completed"]
+        )
+        assert counts["converted"] == said["goal"]
+        assert said["sends"] >= by_rule["cart"] + by_rule["onboarding"] > 0
+        assert float(summary.journeys["cart"]["value"]) > 0
+        assert any("(looked back)" in happening.detail for happening in told.of(What.JOURNEY))
+        assert_in_order_of_the_path(told)
+
+
+def assert_in_order_of_the_path(told: Told) -> None:
+    """Hold that each email of a run follows the line that says that the run sends it."""
+    asked = Counter[tuple[str, str]]()
+    for happening in told:
+        whose = happening.who, happening.name
+        if happening.what is What.JOURNEY:
+            asked[whose] += happening.detail.count("sends ")
+        elif happening.what is What.EMAIL_OUT and happening.name in {"cart", "onboarding"}:
+            asked[whose] -= 1
+            assert asked[whose] >= 0
 
 
 class TestStops:

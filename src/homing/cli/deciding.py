@@ -31,6 +31,7 @@ from homing.core.sendgrid import UnusableEvent, parse_event
 from homing.stages import home
 
 if TYPE_CHECKING:
+    from homing.config import Loaded
     from homing.core.fql import Condition
     from homing.core.people import Person
     from homing.ports import EventRow, LogReader, Tx
@@ -76,9 +77,11 @@ class Asker:
     rules: Rules
 
     @classmethod
-    def of(cls, tx: Tx, reader: LogReader | None, plans: Plans) -> Asker:
-        """Make one."""
-        return cls(tx, reader, plans, Rules(plans))
+    def of(cls, tx: Tx, reader: LogReader | None, loaded: Loaded) -> Asker:
+        """Make one that asks by a configuration, and of runs by the versions they are on."""
+        from homing.cli.programs import programs_in
+
+        return cls(tx, reader, loaded.plans, Rules(loaded.plans, programs_in(tx, loaded)))
 
     def happened(self, row: EventRow, person: Person | None) -> Happened | None:
         """An event as the rules saw it; None when its bytes are gone or they saw none."""
@@ -102,7 +105,7 @@ class Asker:
 
     def verdicts(self, event: Happened, person: Person) -> list[Verdict]:
         """What every rule makes of an event, in the order in which they are asked."""
-        learned = self._learned(event, person)
+        learned = self.learned(event, person)
         facts = PersonFacts(learned, event.at_ms)
         return [*self._opted(event, facts), *self._routed(event, facts)]
 
@@ -114,7 +117,7 @@ class Asker:
             key for key, at in person.trait_at.items() if key in read and at > event.at_ms
         )
 
-    def _learned(self, event: Happened, person: Person) -> Person:
+    def learned(self, event: Happened, person: Person) -> Person:
         """The person with what this event said of them."""
         known = learn(person, event, self.rules.candidates(event.type, event.name))
         # the times of did() hold this event already: it must not count twice
@@ -146,6 +149,7 @@ class Asker:
         rules = (*self.plans.opt_out, *self.plans.opt_in)
         yield from (rule.when for rule in rules)
         yield from (route.when for route in self.plans.routes)
+        yield from self.rules.programs.conditions()
 
 
 def may_concern(asker: Asker, route: Route, row: EventRow) -> bool:

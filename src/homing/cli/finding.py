@@ -37,6 +37,23 @@ def find_person(tx: Tx, name: str) -> Person | None:
     return next(people_at(tx, name), None)
 
 
+def people_named(tx: Tx, name: str) -> list[Person]:
+    """
+    Everybody who goes by a name: one by userId or anonymousId, else all who have the address.
+
+    Raises:
+        NotThere: Nobody does.
+    """
+    for kind in (IdKind.USER, IdKind.ANONYMOUS):
+        number = tx.people.find(Identity(kind, name))
+        person = None if number is None else tx.people.get(number)
+        if person is not None:
+            return [person]
+    first = person_named(tx, name)
+    others = (person for person in people_at(tx, name) if person.id != first.id)
+    return [first, *others]
+
+
 def people_at(tx: Tx, address: str) -> Iterator[Person]:
     """
     Everybody with an address, newest first; looks at every person.

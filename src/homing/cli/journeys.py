@@ -38,8 +38,8 @@ SHOW_FIELDS: Final = {
     "exits": "name, when",
     "goal": "when; null without one",
     "versions": "version, in_force, waiting: those that anybody waits on, and the one in force",
-    "steps": "step, does, and of all versions: waiting now, entered, passed, branches (by name: to, "
-    "taken), exited (by exit), skipped (by reason); does is null of a step of older versions only",
+    "steps": "step, does (null of a step of older versions only), and of all versions: waiting "
+    "(now), entered, passed, branches (by name: to, taken), exited (by exit), skipped (by reason)",
 }
 RUN_FIELDS: Final = {
     "run": "as `journeys runs` has it",

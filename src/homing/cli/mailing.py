@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from homing.cli.main import BadInput
-from homing.core.decide import Rules, learn
+from homing.core.decide import PersonFacts, Rules, learn
 from homing.core.effects import SendFlag, WantSend
-from homing.core.events import Happened, event_time_ms
+from homing.core.events import Happened, event_time_ms, iso_time
+from homing.core.journeys.run import origin_of
 from homing.core.mail import Rendered, letterhead_of
 from homing.core.mapping import Compiled
 from homing.core.people import Person, identities_of, with_identities
@@ -24,6 +25,7 @@ from homing.stages.reserve import NO_FLAGS, reserve_send
 if TYPE_CHECKING:
     from homing.adapters.render import HandlebarsRenderer
     from homing.adapters.sqlite.state import SqliteTx
+    from homing.cli.in_journey import InJourney
     from homing.core.effects import ClaimedSend, SendRow
     from homing.core.plans import Email, Plans, Route
     from homing.core.suppression import Records
@@ -42,8 +44,8 @@ class Wanted:
     """
     An email somebody wants to see.
 
-    ``route`` is whose action sends it, None for the email alone. ``to`` overrides the address.
-    ``records`` are what is known of that address.
+    ``route`` is whose action sends it, ``within`` the step of a journey; neither: the email alone.
+    ``to`` overrides the address. ``records`` are what is known of that address.
     """
 
     plans: Plans
@@ -54,6 +56,7 @@ class Wanted:
     to: str | None = None
     records: Records = field(default_factory=dict)
     flags: SendFlag = NO_FLAGS
+    within: InJourney | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +149,16 @@ def _reserved(tx: SqliteTx, wanted: Wanted, cause: Cause, *, tag: int) -> tuple[
 
 
 def _want(wanted: Wanted) -> WantSend:
-    route, name = wanted.route, wanted.email.name
+    route, within, name = wanted.route, wanted.within, wanted.email.name
     action = None if route is None else _action(route, name)
     want = WantSend(BY_HAND if route is None else route.name, name)
+    if within is not None:
+        action = within.send
+        variant = within.context.get("variant")
+        want = WantSend(
+            within.journey.name, name, step=within.step,
+            variant=variant if isinstance(variant, str) else None,
+        )  # fmt: skip
     if action is not None:
         want = replace(want, to=action.to, data=action.data, template=action.template)
     if wanted.to is not None:
@@ -164,10 +174,28 @@ def _action(route: Route, email: str) -> Send | None:
 
 def _cause(wanted: Wanted, now_ms: int) -> Cause:
     plans = replace(wanted.plans, emails={**wanted.plans.emails, wanted.email.name: wanted.email})
-    event = Happened(1, wanted.event, event_time_ms(wanted.event, now_ms), now_ms)
-    person = with_identities(Person(1, traits=wanted.profile), identities_of(wanted.event))
-    candidates = Rules(plans).candidates(event.type, event.name)
-    return Cause(event, learn(person, event, candidates), plans, now_ms)
+    event, learned = _event_and_person(wanted, now_ms)
+    if wanted.within is None:
+        return Cause(event, learned, plans, now_ms)
+    root = wanted.within.root(wanted.event, iso_time(now_ms))
+    return Cause(event, learned, plans, now_ms, root, origin_of(1, 1))
+
+
+def _event_and_person(wanted: Wanted, now_ms: int) -> tuple[Happened, Person]:
+    """The event that mappings see, and its person as it leaves them."""
+    data = wanted.event if wanted.within is None else wanted.within.latest(wanted.event)
+    event = Happened(1, data, event_time_ms(data, now_ms), now_ms)
+    person = with_identities(Person(1, traits=wanted.profile), identities_of(data))
+    return event, learn(person, event, Rules(wanted.plans).candidates(event.type, event.name))
+
+
+def does_not_hold(wanted: Wanted, *, now_ms: int) -> str | None:
+    """Why the route by which an email is shown does not hold for this event; None: it does."""
+    if wanted.route is None:
+        return None
+    event, person = _event_and_person(wanted, now_ms)
+    why = wanted.route.when.explain(event.data, PersonFacts(person, event.at_ms, event=event))
+    return None if why.holds else why.render()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 FIELDS: Final = {
     "fixture": "the file of the event",
     "email": "the [email.*]",
-    "rule": "the route whose action was used; by-hand without one",
+    "rule": "the route or journey whose action was used; by-hand without one",
+    "step": "of the journey",
+    "note": "how it was chosen, or why that route does not hold for this event; null: it does",
     "to": "the address; null when there is none",
     "state": "reserved, or what the gate makes of it",
     "reason": "why it would not leave",
@@ -48,6 +50,11 @@ FIELDS: Final = {
 @click.option("--template", type=click.Path(path_type=Path),
               help="SendGrid's, downloaded: subject, html_content, plain_content.")  # fmt: skip
 @click.option("--route", metavar="NAME", help="By the action of this route.")
+@click.option("--journey", metavar="NAME", help="By the first step of this journey that sends it.")
+@click.option("--step", metavar="ID", help="By this step of a journey.")
+@click.option("--context", type=click.Path(path_type=Path),
+              help="What the run knows, as JSON: entry, latest, events, branch, variant, key, "
+              "profile; by default the event is entry and latest.")  # fmt: skip
 @click.option("--html", type=click.Path(path_type=Path), help="Write the HTML there.")
 @config_option
 @json_option
@@ -59,6 +66,9 @@ def preview_command(  # noqa: PLR0913  one an option
     fixtures: Path | None,
     template: Path | None,
     route: str | None,
+    journey: str | None,
+    step: str | None,
+    context: Path | None,
     html: Path | None,
     config: Path | None,
     as_json: bool,
@@ -67,19 +77,26 @@ def preview_command(  # noqa: PLR0913  one an option
     Show an email as it would be sent, and the exact API body.
 
     EMAIL is the name of an [email.*]. Its data comes from the event and the traits, by the action
-    of the first route that sends it and holds for the event, else of the first that sends it.
-    Nothing is sent and nothing is stored. Exits with 65 when any of it cannot be rendered.
+    of the first route that sends it and holds for the event, else of the first that sends it. Of an
+    email that no route sends, by the first step of a journey that does. Nothing is sent and nothing
+    is stored. Exits with 65 when any of it cannot be rendered.
     """
     if (event is None) == (fixtures is None) or (fixtures is not None and html is not None):
         msg = "say of which event: --event FILE, or --fixtures DIR (without --html)"
         raise click.UsageError(msg)
-    from homing.cli.mailing import Wanted, email_named, route_named
+    if route is not None and (journey is not None or step is not None):
+        raise click.UsageError("say --route or --journey, not both")
+    from homing.cli.mailing import Wanted, email_named, route_named, routes_of
     from homing.processes import exits
 
     plans = loaded_config(config).plans
     base = Wanted(plans, email_named(plans, email), {})
     if route is not None:
         base = replace(base, route=route_named(plans, route, email))
+    elif journey is not None or step is not None or not routes_of(plans, email):
+        base = _in_journey(base, journey, step, context=context)
+    if context is not None and base.within is None:
+        raise click.UsageError("--context is for an email of a journey: say which by --journey")
     templates = _templates(base, template)
     shown = [
         preview(wanted, templates, fixture=name)
@@ -90,6 +107,18 @@ def preview_command(  # noqa: PLR0913  one an option
     for one in shown:
         (json_out if as_json else _preview_out)(one)
     return exits.EX_DATAERR if any(one["error"] for one in shown) else exits.EX_OK
+
+
+def _in_journey(
+    base: Wanted, journey: str | None, step: str | None, *, context: Path | None
+) -> Wanted:
+    from homing.cli.in_journey import context_in, place_named
+
+    place = place_named(base.plans, base.email.name, journey=journey, step=step)
+    if place is None:
+        return base
+    known = {} if context is None else context_in(read_object(context), str(context))
+    return replace(base, within=replace(place, context=known))
 
 
 def _templates(wanted: Wanted, template: Path | None) -> Templates | None:
@@ -123,6 +152,8 @@ def _cases(
 def _of_case(base: Wanted, data: Mapping[str, Any], traits: Mapping[str, Any]) -> Wanted:
     from homing.cli.mailing import route_for
 
+    if base.within is not None:
+        return replace(base, event=data, profile=base.within.context.get("profile", traits))
     route = base.route or route_for(base.plans, base.email.name, data)
     return replace(base, event=data, profile=traits, route=route)
 
@@ -133,13 +164,16 @@ def preview(wanted: Wanted, templates: Templates | None, *, fixture: str) -> dic
     from homing.cli.mailing import draft
     from homing.cli.views import json_in
 
-    made = draft(wanted, now_ms=SystemClock().now_ms(), tag=secrets.randbits(40))
+    now_ms = SystemClock().now_ms()
+    made = draft(wanted, now_ms=now_ms, tag=secrets.randbits(40))
     row = made.row
     shown: dict[str, Any] = {
         **dict.fromkeys(FIELDS),
         "fixture": fixture,
         "email": wanted.email.name,
         "rule": row.rule,
+        "step": row.step or None,
+        "note": _note(wanted, now_ms),
         "to": row.address,
         "state": row.state,
         "reason": row.reason,
@@ -156,6 +190,21 @@ def preview(wanted: Wanted, templates: Templates | None, *, fixture: str) -> dic
     sent = None if templates is None or templates.is_sendgrids else rendered
     shown["body"] = json_in(made.body(sent))
     return shown
+
+
+def _note(wanted: Wanted, now_ms: int) -> str | None:
+    from homing.cli.in_journey import places_in
+    from homing.cli.mailing import does_not_hold
+
+    if wanted.within is None:
+        refused = does_not_hold(wanted, now_ms=now_ms)
+        name = "" if wanted.route is None else wanted.route.name
+        return refused and f"route {name} does not hold for this event:\n{refused}"
+    journey = wanted.within.journey
+    others = [one.place for one in places_in(journey, wanted.email.name)]
+    others.remove(wanted.within.place)
+    more = f"; also sent by {', '.join(others)}" if others else ""
+    return f"as journey {journey.name} sends it by {wanted.within.place}{more}"
 
 
 def _rendered_into(shown: dict[str, Any], made: Draft, templates: Templates) -> Any:  # noqa: ANN401
@@ -180,6 +229,9 @@ def _variables(
     }
 
 
+_HEAD: Final = ("fixture", "email", "rule", "step", "note", "to", "state", "reason")
+
+
 def _preview_out(shown: Mapping[str, Any]) -> None:
     import orjson
 
@@ -187,7 +239,7 @@ def _preview_out(shown: Mapping[str, Any]) -> None:
 
     lists = ("used", "missing", "links", "warnings")
     pairs_out(
-        {name: shown[name] for name in ("fixture", "email", "rule", "to", "state", "reason")}
+        {name: shown[name] for name in _HEAD}
         | {name: "\n".join(map(str, shown[name] or ())) for name in lists}
         | {"error": shown["error"], "subject": shown["subject"]}
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def programs_in(tx: Tx, loaded: Loaded) -> Programs:
-    """Those of the configuration and the older ones of runs; what cannot be compiled is left out."""
+    """Those of the configuration, and older ones that are kept and can still be compiled."""
     from homing.config import ConfigError
     from homing.config.pinned import program_of, with_policy
 

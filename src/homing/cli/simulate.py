@@ -122,9 +122,11 @@ def _out(lines: Iterable[SimLine], *, as_json: bool) -> None:
 
 def _row(line: SimLine) -> dict[str, object]:
     """A line of the table: one column for what is named, whatever it is."""
+    from homing.core.numbers import number_text
+
     name = line.branch or line.exit or line.effect or line.email
     until = None if line.until is None else f"until {line.until}"
-    value = None if line.value is None else f"{line.value:g}"
+    value = None if line.value is None else number_text(line.value)
     why = ", ".join(word for word in (line.reason, until, value) if word)
     return {**line.view(), "name": name, "why": why}
 

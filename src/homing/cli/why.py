@@ -15,6 +15,7 @@ from homing.cli.show import heading_out, json_out, pairs_out, rows_out, text
 
 if TYPE_CHECKING:
     from homing.cli.deciding import Asker
+    from homing.core.effects import SendRow
     from homing.core.people import Person
     from homing.core.plans import Route
     from homing.ports import EventRow
@@ -27,6 +28,12 @@ EVENT_FIELDS: Final = {
     "changed_since": "traits that a rule reads and that were written after the event",
     "sends": "what it reserved or skipped, as `sends list` has it",
     "effects": "what it asked for besides: id, dest, kind, state, reason, …",
+    "runs": "what it did to runs of journeys: run, journey, key, at, what, step, name, reason, …",
+    "entries": "of every journey in force that such an event may start: journey, held, outcome "
+    "(entered, restarted, not_held, missing_key, too_old, alive, once, not_exited, too_soon, "
+    "none), words, run, explanation",
+    "rules_of_runs": "what exits, goals and holds of the person's runs made of it: run, journey, "
+    "key, rule, held, note, explanation",
     "note": "why there are no decisions",
 }
 PERSON_FIELDS: Final = {
@@ -34,7 +41,8 @@ PERSON_FIELDS: Final = {
     "person": "as `people list` has it",
     "names": "kind, value",
     "suppressions": "address, scope, suppressed, source, reason, at",
-    "may_get": "email, to, refused: of every email, why it would not leave now",
+    "may_get": "email, to, refused, note: of every email, why it would not leave now",
+    "runs": "the newest, as `journeys run` has them, without their sends",
     "events": "the newest, as `events list` has them",
     "sends": "the newest, as `sends list` has them",
 }
@@ -46,7 +54,15 @@ NOT_FIELDS: Final = {
     "refused": "why it would not leave now; null if it would",
     "routes": "rule, when, and events: the newest that could concern it, each with event, at, "
     "held, stopped_by, send, state, reason, explanation",
-    "note": "why there is nothing to tell",
+    "journeys": "of every journey that sends it: journey, sends_at, status, note, runs (the "
+    "newest: run, key, state, entered_at, reasons: reason, explanation), entries (the newest "
+    "events that could concern its entry: event, at, and as of an event)",
+    "note": "why there is nothing to tell, or what is told of the address",
+}
+SEND_FIELDS: Final = {
+    "asked": "send",
+    "send": "of a journey, as `sends list` has it",
+    "run, waits_for, history, sends": "its run, as `journeys run` has it",
 }
 LOOKED_AT: Final = 500
 SHOWN: Final = 5
@@ -61,10 +77,12 @@ def why_command(what: str, *, email: str | None, config: Path | None, as_json: b
     """
     Why an event, or a person, got what they got, or did not.
 
-    EVENT is a number (e12), a messageId, or the id of a send: what became of it, and every rule's
-    decision with the clause and the values that made it. PERSON is a userId, an anonymousId or an
-    address: what happened to them, what they were sent, and what they would be refused.
-    `why --not EMAIL PERSON` says of each route that sends the email why it did not.
+    EVENT is a number (e12), a messageId, or the id of a send: what became of it, every rule's
+    decision with the clause and the values that made it, and what it did to runs of journeys. Of a
+    send of a journey, its run. PERSON is a userId, an anonymousId or an address: what happened to
+    them, what they were sent, where they are in journeys, and what they would be refused; of an
+    address that several people have, of each. `why --not EMAIL PERSON` says of each route and
+    journey that sends the email why it did not.
 
     The rules are those of the configuration in force, and the person's traits are as they are now.
     """
@@ -74,36 +92,53 @@ def why_command(what: str, *, email: str | None, config: Path | None, as_json: b
     loaded = loaded_config(config)
     reader = SqliteLogReader.if_made(log_path(loaded.store_path))
     with looking(config) as tx:
-        asker = Asker.of(tx, reader, loaded.plans)
+        asker = Asker.of(tx, reader, loaded)
         told = _of_either(asker, what) if email is None else why_not(asker, email, what)
-    if as_json:
-        json_out(told)
-    else:
-        _OUT[told["asked"]](told)
+    for number, one in enumerate(told):
+        if as_json:
+            json_out(one)
+            continue
+        if number:
+            heading_out("who has the same address")
+        _OUT[one["asked"]](one)
 
 
-def _of_either(asker: Asker, what: str) -> dict[str, Any]:
-    from homing.cli.finding import event_named, find_event, find_person
+def _of_either(asker: Asker, what: str) -> list[dict[str, Any]]:
+    from homing.cli.finding import event_named, find_event, find_person, people_named
     from homing.core.effects import send_number
     from homing.stages.act import NotThere, event_number, find_send
 
     if event_number(what) is not None:
-        return why_event(asker, event_named(asker.tx, what))
-    person = find_person(asker.tx, what)
-    if person is not None:
-        return why_person(asker, person)
+        return [why_event(asker, event_named(asker.tx, what))]
+    if find_person(asker.tx, what) is not None:
+        return [why_person(asker, person) for person in people_named(asker.tx, what)]
     row = find_event(asker.tx, what)
     if row is None and send_number(what) is not None:
         send = find_send(asker.tx, what)
+        if send.origin < 0:
+            return [why_send(asker, send)]
         row = None if send.event is None else asker.tx.events.get(send.event)
     if row is None:
         msg = f"nobody and nothing goes by {what!r}"
         raise NotThere(msg)
-    return why_event(asker, row)
+    return [why_event(asker, row)]
+
+
+def why_send(asker: Asker, send: SendRow) -> dict[str, Any]:
+    """Why a journey sent, or did not send: the run that reserved it."""
+    from homing.cli.finding import find_run
+    from homing.cli.run_stories import run_story
+    from homing.cli.views import send_view
+
+    run = find_run(asker.tx, send.key)
+    nothing: dict[str, Any] = {"run": None, "waits_for": [], "history": [], "sends": []}
+    story = nothing if run is None else run_story(asker.tx, run, asker.rules.programs)
+    return {"asked": "send", "send": send_view(send), **story}
 
 
 def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
     """What became of an event."""
+    from homing.cli.entries import asked_of_runs, done_to_runs, entries_of
     from homing.cli.views import effect_view, event_view, send_view
 
     tx = asker.tx
@@ -116,6 +151,9 @@ def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
         "changed_since": [],
         "sends": [send_view(send) for send in tx.sends.of_event(row.id)],
         "effects": [effect_view(effect) for effect in tx.effects.of_event(row.id)],
+        "runs": [] if person is None else done_to_runs(tx, row, person),
+        "entries": [],
+        "rules_of_runs": [],
         "note": None,
     }
     if happened is None or person is None:
@@ -123,6 +161,8 @@ def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
         return told
     told["decisions"] = [verdict.view() for verdict in asker.verdicts(happened, person)]
     told["changed_since"] = asker.changed_since(happened, person)
+    told["entries"] = entries_of(asker, happened, person)
+    told["rules_of_runs"] = asked_of_runs(asker, happened, person)
     return told
 
 
@@ -142,10 +182,38 @@ def why_person(asker: Asker, person: Person) -> dict[str, Any]:
     events, sends = shown.pop("events"), shown.pop("sends")
     address = _address(asker, person)
     may_get = [
-        {"email": name, "to": address, "refused": _refused(asker, name, address)}
+        {
+            "email": name,
+            "to": address,
+            "refused": _refused(asker, name, address),
+            "note": _bypass(asker, name, address),
+        }
         for name in asker.plans.emails
     ]
-    return {"asked": "person", **shown, "may_get": may_get, "events": events, "sends": sends}
+    told = {"may_get": may_get, "runs": _runs(asker, person), "events": events, "sends": sends}
+    return {"asked": "person", **shown, **told}
+
+
+def _runs(asker: Asker, person: Person) -> list[dict[str, Any]]:
+    from homing.cli.run_stories import run_story
+
+    found = []
+    for run in asker.tx.runs.newest_of(person.id, limit=20):
+        story = run_story(asker.tx, run, asker.rules.programs)
+        found.append({name: story[name] for name in ("run", "waits_for", "history")})
+    return found
+
+
+def _bypass(asker: Asker, email: str, address: str | None) -> str | None:
+    """That an opt-out does not stop an email; None where there is none, or it does."""
+    from homing.core import suppression
+
+    found = asker.plans.emails[email]
+    records = {} if address is None else asker.tx.suppressions.of(address)
+    bypassed = suppression.needs_bypass(found.kind, found.group, records)
+    if not bypassed or suppression.refusal_of(found.kind, found.group, records) is not None:
+        return None
+    return "transactional: leaves in spite of the opt-out"
 
 
 def _address(asker: Asker, person: Person) -> str | None:
@@ -161,14 +229,22 @@ def _refused(asker: Asker, email: str, address: str | None) -> str | None:
     return refusal_now(asker, email, address, now_ms=SystemClock().now_ms())
 
 
-def why_not(asker: Asker, email: str, who: str) -> dict[str, Any]:
-    """Why a person did not get an email."""
-    from homing.cli.finding import person_named
-    from homing.cli.mailing import email_named, routes_of
+def why_not(asker: Asker, email: str, who: str) -> list[dict[str, Any]]:
+    """Why a person, or everybody of an address, did not get an email."""
+    from homing.cli.finding import people_named
+    from homing.cli.mailing import email_named
 
     email_named(asker.plans, email)
-    person = person_named(asker.tx, who)
+    return [_why_not(asker, email, person) for person in people_named(asker.tx, who)]
+
+
+def _why_not(asker: Asker, email: str, person: Person) -> dict[str, Any]:
+    from homing.cli.mailing import routes_of
+    from homing.cli.run_reasons import journey_reasons, journeys_that_send
+
     routes, address = routes_of(asker.plans, email), _address(asker, person)
+    journeys = journeys_that_send(asker, email)
+    nobody = None if routes or journeys else f"no route and no journey sends {email!r}"
     return {
         "asked": "not",
         "email": email,
@@ -183,7 +259,8 @@ def why_not(asker: Asker, email: str, who: str) -> dict[str, Any]:
             }
             for route in routes
         ],
-        "note": None if routes else f"no route sends {email!r}",
+        "journeys": [journey_reasons(asker, one, email, person=person) for one in journeys],
+        "note": nobody or _bypass(asker, email, address),
     }
 
 
@@ -232,8 +309,22 @@ def _event_out(told: Mapping[str, Any]) -> None:
     if told["changed_since"]:
         click.echo()
         click.echo(text(f"changed since: {', '.join(told['changed_since'])}"))
+    _journeys_of_event_out(told)
     _part_out("sends", told["sends"], sends.COLUMNS)
     _part_out("effects", told["effects"], ("id", "dest", "kind", "state", "rule", "reason"))
+
+
+def _journeys_of_event_out(told: Mapping[str, Any]) -> None:
+    _part_out("runs", told["runs"], ("run", "journey", "key", "what", "step", "name", "reason"))
+    for entry in told["entries"]:
+        click.echo()
+        click.echo(text(f"entry of journey {entry['journey']}: {entry['words']}"))
+        _indented(entry["explanation"])
+    for rule in told["rules_of_runs"]:
+        click.echo()
+        said = "held" if rule["held"] else rule["note"] or "did not hold"
+        click.echo(text(f"{rule['run']} of journey {rule['journey']}, {rule['rule']}: {said}"))
+        _indented(rule["explanation"])
 
 
 def _verdict_words(decision: Mapping[str, Any]) -> str:
@@ -247,7 +338,23 @@ def _person_out(told: dict[str, Any]) -> None:
     from homing.cli.people import about_out
 
     about_out(told)
-    _part_out("may get", told["may_get"], ("email", "to", "refused"))
+    _part_out("may get", told["may_get"], ("email", "to", "refused", "note"))
+    for one in told["runs"]:
+        _run_out({**one, "sends": []})
+
+
+def _run_out(told: Mapping[str, Any]) -> None:
+    from homing.cli.journeys import run_out
+
+    run = told["run"]
+    heading_out("gone: retention took the run" if run is None else f"run of {run['journey']}")
+    if run is not None:
+        run_out(told)
+
+
+def _send_out(told: Mapping[str, Any]) -> None:
+    pairs_out(told["send"])
+    _run_out(told)
 
 
 def _not_out(told: Mapping[str, Any]) -> None:
@@ -261,6 +368,29 @@ def _not_out(told: Mapping[str, Any]) -> None:
             click.echo()
             click.echo(text(f"{asked['at']}  {asked['event']}: {_outcome_words(asked)}"))
             _indented(asked["explanation"])
+    for journey in told["journeys"]:
+        _journey_not_out(journey)
+
+
+def _journey_not_out(journey: Mapping[str, Any]) -> None:
+    heading_out(f"journey {journey['journey']}")
+    click.echo(text(f"sends it at {', '.join(journey['sends_at'])}"))
+    if journey["note"]:
+        click.echo(text(journey["note"]))
+    if not journey["runs"]:
+        click.echo("never entered, as far as that is kept")
+    for run in journey["runs"]:
+        click.echo()
+        of_key = f" of key {run['key']}" if run["key"] else ""
+        click.echo(text(f"{run['entered_at']}  {run['run']}{of_key}: {run['state']}"))
+        for reason in run["reasons"]:
+            click.echo(text(f"    {reason['reason']}"))
+            if reason["explanation"]:
+                _indented(reason["explanation"])
+    for entry in journey["entries"]:
+        click.echo()
+        click.echo(text(f"{entry['at']}  {entry['event']}: {entry['words']}"))
+        _indented(entry["explanation"])
 
 
 def _outcome_words(asked: Mapping[str, Any]) -> str:
@@ -285,4 +415,9 @@ def _part_out(name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -
         rows_out(rows, as_json=False, columns=columns)
 
 
-_OUT: Final = {"event": _event_out, "person": _person_out, "not": _not_out}
+_OUT: Final = {
+    "event": _event_out,
+    "person": _person_out,
+    "not": _not_out,
+    "send": _send_out,
+}

@@ -12,7 +12,7 @@ import msgspec
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 # the years 1 to 9999 in UTC: what can also be written again
-_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 SEGMENT_TYPES: Final = frozenset(
     {"identify", "track", "page", "screen", "group", "alias", "delete"}
@@ -61,7 +61,7 @@ def time_ms(text: object) -> int | None:
         at_ms = (at - _EPOCH) // _MS
     except (ValueError, OverflowError):
         return None
-    return at_ms if _FIRST_MS <= at_ms <= _LAST_MS else None
+    return at_ms if FIRST_MS <= at_ms <= LAST_MS else None
 
 
 # asked of the present moment above all: several events share it

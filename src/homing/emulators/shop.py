@@ -22,8 +22,8 @@ Event: TypeAlias = dict[str, Any]
 FATED_EVERY: Final = 5
 #: So many customers are in the shop at once: what one of them does follows soon on what they did.
 PRESENT: Final = 4
-CHANGES: Final = 0.4
-ABANDONED: Final = 0.45
+CHANGES: Final = 0.35
+BUYS: Final = 0.5
 #: How many save a product to their list before they look around, and later in a visit.
 SAVES: Final = (0.15, 0.25)
 JOINS: Final = 0.3
@@ -193,7 +193,7 @@ class _Customer:
         yield self._add(cart, viewed[-1])
         while self._chance.random() < CHANGES:
             yield self._change(cart)
-        if self._chance.random() >= ABANDONED:
+        if self._chance.random() < BUYS:
             yield self._track("Order Completed", _order(cart))
 
     def _add(self, cart: _Cart, product: Product) -> Event:

@@ -120,7 +120,7 @@ def stats_of(tx: Tx, journey: str) -> JourneyStats:
         runs=dict(runs),
         steps=tuple(
             statistics.step_tables(
-                Rows(flows, stands, tx.sends.mailed(journey), touches), plot.steps
+                Rows(flows, stands, tx.sends.mailed(journey), touches), plot.steps, plot.varied
             )
         ),
         splits=tuple(statistics.split_tables(members, plot.splits)),
@@ -150,24 +150,34 @@ def converted_runs(tx: Tx, journey: str) -> Iterator[Run]:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """The steps of a journey's kept versions, newest version first; variants by random split."""
+    """
+    The steps of a journey's kept versions, newest version first; variants by random split.
+
+    ``varied`` are the steps from the first random split on.
+    """
 
     steps: tuple[str, ...]
     splits: Mapping[str, tuple[str, ...]]
+    varied: frozenset[str]
 
 
 def plot_of(definitions: Sequence[Definition], journey: str) -> Plot:
     """Read what steps and variants a journey has and had, as far as that is kept."""
     steps: dict[str, None] = {}
     splits: dict[str, tuple[str, ...]] = {}
+    varied: set[str] = set()
     for kept in reversed([one for one in definitions if one.journey == journey]):
+        is_varied = False
         for step in _steps_in(kept.text):
             name = str(step.get("id"))
             steps.setdefault(name)
             if isinstance(step.get("random"), list):
                 variants = [str(one["name"]) for one in step["random"] if "name" in one]
                 splits[name] = tuple(dict.fromkeys([*splits.get(name, ()), *variants]))
-    return Plot(tuple(steps), splits)
+                is_varied = True
+            if is_varied:
+                varied.add(name)
+    return Plot(tuple(steps), splits, frozenset(varied))
 
 
 def _steps_in(text: bytes) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from homing.core.events import iso_time
+from homing.core.events import LAST_MS, iso_time
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
@@ -93,5 +93,11 @@ def of_send(
         template_id=template,
         data=orjson.loads(data) if what == "send" else None,
         reason=None if what == "send" else row.reason,
-        until=iso_time(row.deferred) if what == "waiting" and row.deferred is not None else None,
+        until=_until(row) if what == "waiting" else None,
     )
+
+
+def _until(row: SendRow) -> str | None:
+    """When it is asked of again; None of what waits for a person."""
+    deferred = row.deferred
+    return None if deferred is None or deferred > LAST_MS else iso_time(deferred)

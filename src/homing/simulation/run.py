@@ -95,6 +95,7 @@ class Simulation:
             self.clock, Rules(plans, programs), lambda: 0, seed, observer=self._seen
         )
         self._taken = 0
+        self._labels: dict[int, str] = {}
 
     def play(
         self, happenings: Iterable[Happening], *, until_ms: int | None = None
@@ -168,7 +169,7 @@ class Simulation:
         if isinstance(one, SimLine):
             return one
         run, passage = one
-        return of_passage(passage, run, _label(tx, run.person))
+        return of_passage(passage, run, self._label(tx, run.person))
 
     def _settle(self, tx: MemoryTx, row: SendRow) -> None:
         now = self.clock.at_ms
@@ -183,14 +184,16 @@ class Simulation:
         assert row is not None  # noqa: S101  nothing is deleted in a simulation
         run = run_of(row.origin)
         return of_send(
-            row, self._plans, at_ms=self.clock.at_ms, person=_label(tx, row.person),
+            row, self._plans, at_ms=self.clock.at_ms, person=self._label(tx, row.person),
             run=None if run is None else tx.runs.get(run), data=tx.sends.data(number),
         )  # fmt: skip
 
-
-def _label(tx: MemoryTx, number: int) -> str:
-    person = tx.people.get(number)
-    return "" if person is None else person.label
+    def _label(self, tx: MemoryTx, number: int) -> str:
+        """What a person is called; of one who was deleted, what they were called."""
+        person = tx.people.get(number)
+        if person is not None:
+            self._labels[number] = person.label
+        return self._labels.get(number, "")
 
 
 def _effect_of(wish: Wish) -> tuple[str, str | None]:

@@ -16,6 +16,7 @@ from homing.stages.identity import Known
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
+    from homing.core.journeys.run import Run
     from homing.core.people import Person
     from homing.ports import EventRow, Tx
 
@@ -30,6 +31,7 @@ class Erased:
     people: int
     sends: int
     events: int
+    runs: tuple[Run, ...] = ()  # those that waited
 
 
 def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], *, now_ms: int) -> Erased:
@@ -45,6 +47,7 @@ def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) 
     """
     persons = _persons(tx, identities)
     events, sends = 0, 0
+    runs: list[Run] = []
     for person in persons.values():
         ids = (person.id, *person.merged)
         addresses = _addresses(tx, person)
@@ -56,14 +59,14 @@ def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) 
             tx.events.anonymise(row.id)
         tx.events.ask_erasure((row.request, row.item) for row in rows)
         _drop_effects(tx, ids)
-        tx.runs.erase(ids)
+        runs += tx.runs.erase(ids)
         tx.people.delete(ids, last_event=tx.events.cursor().next_event)
         for address in addresses:
             tx.suppressions.hide(address)
     known.forget()
     tx.books.count("people:erased", len(persons))
     log.info(PERSON_ERASED, people=len(persons), sends=sends, events=events)
-    return Erased(len(persons), sends, events)
+    return Erased(len(persons), sends, events, tuple(runs))
 
 
 def _persons(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from homing.core import people
 from homing.core.people import Identity, IdKind, Person
-from homing.stages import journey
 
 if TYPE_CHECKING:
     from homing.ports import Tx
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 # busy ones come again soon; each costs a few KB
 MAX_KNOWN = 5_000
 NAMES_OF_ONE = 3
+
+
+United: TypeAlias = Callable[["Tx", int], None]
 
 
 class Known:
@@ -68,20 +70,23 @@ class Known:
             self.forget()
 
 
-def person_of(tx: Tx, known: Known, data: Mapping[str, Any], *, now_ms: int) -> Person | None:
+def person_of(tx: Tx, known: Known, data: Mapping[str, Any], *, united: United) -> Person | None:
     """
     The person of a Segment event, made or merged if need be; None if it names nobody.
 
     ``userId``, else ``anonymousId``, else address. An identify that carries several links them;
     ``alias`` merges what ``previousId`` names into the ``userId`` person.
+
+    Args:
+        united: Told who two people have become.
     """
     names = people.identities_of(data)
     if not names:
         return None
     if data.get("type") == "alias":
-        return _aliased(tx, known, data, names=names, now_ms=now_ms)
+        return _aliased(tx, known, data, names=names, united=united)
     if data.get("type") == "identify" and len(names) > 1:
-        return _linked(tx, known, names, now_ms=now_ms)
+        return _linked(tx, known, names, united=united)
     return _found_or_made(tx, known, names[:1])
 
 
@@ -98,7 +103,7 @@ def _found_or_made(tx: Tx, known: Known, names: Sequence[Identity]) -> Person:
     return person
 
 
-def _linked(tx: Tx, known: Known, names: Sequence[Identity], *, now_ms: int) -> Person:
+def _linked(tx: Tx, known: Known, names: Sequence[Identity], *, united: United) -> Person:
     """The strongest name's person, with the other names led to it."""
     person = known.find(tx, names[0])
     for name in names[1:]:
@@ -107,7 +112,7 @@ def _linked(tx: Tx, known: Known, names: Sequence[Identity], *, now_ms: int) -> 
             # who was anonymous, or an address, until now gets a name; somebody else's does not
             person = other if other is not None and other.user_id is None else None
         elif other is not None and other.id != person.id and _is_nobody_else(other, name):
-            person = _merged(tx, known, winner=person, loser=other, now_ms=now_ms)
+            person = _merged(tx, known, winner=person, loser=other, united=united)
     if person is None:
         person = tx.people.add(names[:1])
     after = people.with_identities(person, names)
@@ -141,7 +146,7 @@ def _may_lead(tx: Tx, known: Known, name: Identity, *, person: Person) -> bool:
 
 
 def _aliased(
-    tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[Identity], now_ms: int
+    tx: Tx, known: Known, data: Mapping[str, Any], *, names: Sequence[Identity], united: United
 ) -> Person:
     winner = _found_or_made(tx, known, names[:1])
     previous = data.get("previousId")
@@ -151,7 +156,7 @@ def _aliased(
         value = previous.lower() if kind is IdKind.EMAIL else previous
         loser = known.find(tx, Identity(kind, value))
         if loser is not None and loser.id != winner.id:
-            return _merged(tx, known, winner=winner, loser=loser, now_ms=now_ms)
+            return _merged(tx, known, winner=winner, loser=loser, united=united)
         if loser is not None:
             return winner
     before = Identity(IdKind.ANONYMOUS, previous)
@@ -160,10 +165,10 @@ def _aliased(
     return winner
 
 
-def _merged(tx: Tx, known: Known, *, winner: Person, loser: Person, now_ms: int) -> Person:
+def _merged(tx: Tx, known: Known, *, winner: Person, loser: Person, united: United) -> Person:
     merged = people.merge(winner, loser)
     tx.people.merge(loser.id, merged)
-    journey.merged(tx, merged.id, now_ms=now_ms)
+    united(tx, merged.id)
     known.forget()
     known.keep(merged)
     return merged

@@ -14,6 +14,7 @@ from homing.core.digests import digest8
 from homing.core.effects import EventState
 from homing.core.errors import Unavailable
 from homing.core.events import Happened
+from homing.core.journeys.run import Passage
 from homing.core.people import Identity, IdKind
 from homing.core.segment_calls import is_echo
 from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse_event
@@ -27,7 +28,7 @@ from homing.stages.ledger import Ledger
 
 if TYPE_CHECKING:
     from homing.core.effects import NewSend, Wish
-    from homing.core.journeys.run import Passage, Run
+    from homing.core.journeys.run import Run
     from homing.core.people import Person
     from homing.core.sendgrid import EmailEvent
     from homing.ports import Clock, Tx
@@ -212,10 +213,11 @@ class Taker:
             return
         if draft.type == "delete" and people.identities_of(data):
             self._ledger.write(tx)  # it reads and writes sends, too
-            erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
+            erased = erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
+            self._tell_of_erased(erased.runs)
             draft.erase(tx)
             return
-        person = identity.person_of(tx, self._known, data, now_ms=self.clock.now_ms())
+        person = identity.person_of(tx, self._known, data, united=self._united)
         if person is None:
             draft.quarantine(NOBODY)
             return
@@ -280,6 +282,18 @@ class Taker:
         if not event.email:
             return None
         return identity.person_by(tx, self._known, Identity(IdKind.EMAIL, event.email))
+
+    def _united(self, tx: Tx, person: int) -> None:
+        """Two people have become one: of two runs under one key one stays."""
+        observe = None if self.observer is None else self.observer.passed
+        journey.merged(tx, person, now_ms=self.clock.now_ms(), observe=observe)
+
+    def _tell_of_erased(self, runs: Sequence[Run]) -> None:
+        if self.observer is not None:
+            now = self.clock.now_ms()
+            for run in runs:
+                over = Passage(run.id, now, "exited", run.step, reason="erased")
+                self.observer.passed(run, over)
 
     def _decide(self, tx: Tx, event: Happened, person: Person, *, comes_to_runs: bool) -> None:
         decision = decide(event, person, self.rules)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from homing.core.decide import PersonFacts, moved, root_of, wish_or_reason
 from homing.core.effects import WantSend
-from homing.core.events import iso_time
+from homing.core.events import FIRST_MS, LAST_MS, iso_time
 from homing.core.fql.values import text_of
 from homing.core.journeys import chance, moments
 from homing.core.journeys.program import (
@@ -343,7 +343,7 @@ class _Walk:
         self.know(_with_event(self.context, event, f"{hold.id}.{awaited.name}"))
         if awaited.then == RESTART:
             at = self.moment.at_ms
-            due = at + hold.for_ms
+            due = _within_calendar(at + hold.for_ms)
             self.move(RunSignal.RESTART, restarts=self.run.restarts + 1, step_at=at, due_at=due)
             self.tell("restarted", awaited.name, due_at=due)
             return
@@ -414,6 +414,7 @@ class _Walk:
         return names[found.branch].then
 
     def _wait(self, due_at: int) -> None:
+        due_at = _within_calendar(due_at)
         self.move(RunSignal.PARK, due_at=due_at)
         self.tell("waiting", due_at=due_at)
 
@@ -532,6 +533,11 @@ def journey_root(run: Run, context: Context) -> dict[str, object]:
         "events": {name: event.data for name, event in context.events.items()},
         "branch": branches,
     }
+
+
+def _within_calendar(at_ms: int) -> int:
+    """A moment that can be written: an event may ask for one after the year 9999."""
+    return max(FIRST_MS, min(at_ms, LAST_MS))
 
 
 def _with_event(context: Context, event: Happened, branch: str | None) -> Context:

@@ -123,9 +123,10 @@ def chart_of(journey: Journey, counts: Mapping[str, int] | None = None) -> Chart
     Args:
         journey: Its targets are steps that it has.
 
-        counts: How many people wait at each step, by its id; None: not known.
+        counts: How many people wait at each step, by its id, and under "" how many ever entered;
+            None: not known.
     """
-    nodes = [_node("enter", Shape.ENTRY, _entry_lines(journey))]
+    nodes = [_node("enter", Shape.ENTRY, _entry_lines(journey, counts))]
     edges = [Edge("enter", "step0" if journey.steps else "stop")]
     for number, step in enumerate(journey.steps):
         nodes.append(_node(f"step{number}", _shape_of(step), _step_lines(step, counts)))
@@ -143,7 +144,7 @@ def mermaid(journey: Journey, counts: Mapping[str, int] | None = None) -> str:
     """
     Write *journey* as a Mermaid flowchart, from top to bottom.
 
-    *counts*: how many people wait at each step, by its id. Ends with a line feed.
+    *counts*: see `chart_of`. Ends with a line feed.
     """
     chart = chart_of(journey, counts)
     lines = ["flowchart TD"]
@@ -163,7 +164,7 @@ def svg(journey: Journey, counts: Mapping[str, int] | None = None) -> str:
     Draw *journey* as an SVG that needs nothing else: no script, no font, no style sheet.
 
     It has the colours of the text around it, and of itself those of a light or a dark page.
-    *counts*: how many people wait at each step, by its id.
+    *counts*: see `chart_of`.
     """
     chart = chart_of(journey, counts)
     layout = arrange(
@@ -190,11 +191,13 @@ def _node(name: str, shape: Shape, lines: Iterable[str]) -> Node:
     return Node(name, shape, tuple(_plain(line) for line in lines))
 
 
-def _entry_lines(journey: Journey) -> Iterator[str]:
+def _entry_lines(journey: Journey, counts: Mapping[str, int] | None) -> Iterator[str]:
     yield journey.name
     yield f"when {journey.entry.when.text}"
     if journey.entry.key is not None:
         yield f"one run per {journey.entry.key.text}"
+    if counts is not None and "" in counts:
+        yield f"{counts['']:,} entered"
 
 
 def _shape_of(step: Step) -> Shape:

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from homing.core.events import time_ms
+from homing.core.events import FIRST_MS, LAST_MS, time_ms
 from homing.core.journeys.program import DAY_MS, QuietHours
 
 _DAY: Final = dt.timedelta(days=1)
@@ -28,8 +28,6 @@ _MS: Final = dt.timedelta(milliseconds=1)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # what ISO-8601 and Python can write; the calendar of a zone ends some days earlier at both ends,
 # since a week is searched and clocks differ from UTC
-_FIRST_MS: Final = -62_135_596_800_000
-_LAST_MS: Final = 253_402_300_799_999
 _MARGIN_MS: Final = 10 * DAY_MS
 
 # numbers from here on are milliseconds: as such 1973, as seconds the year 5138
@@ -170,7 +168,7 @@ def _quiet_spans(day: int, quiet: QuietHours, zone: str) -> tuple[tuple[int, int
 
 
 def _in_calendar(at_ms: int) -> bool:
-    return _FIRST_MS + _MARGIN_MS <= at_ms <= _LAST_MS - _MARGIN_MS
+    return FIRST_MS + _MARGIN_MS <= at_ms <= LAST_MS - _MARGIN_MS
 
 
 def _local(at_ms: int, place: dt.tzinfo) -> dt.datetime:
@@ -200,8 +198,8 @@ def _instant_of_text(text: str) -> int | None:
 
 def _instant_of_number(number: Decimal) -> int | None:
     # asked first: to compare NaN with a bound raises
-    if not number.is_finite() or not -_LAST_MS <= number <= _LAST_MS:
+    if not number.is_finite() or not -LAST_MS <= number <= LAST_MS:
         return None
     # of binary fractions too the decimal one that was meant is nearest
     at_ms = round(number if abs(number) >= _FIRST_AS_MS else number * 1_000)
-    return at_ms if _FIRST_MS <= at_ms <= _LAST_MS else None
+    return at_ms if FIRST_MS <= at_ms <= LAST_MS else None

@@ -9,7 +9,7 @@ of a plain count over the rows; rates and differences are with their 95 % interv
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
@@ -217,12 +217,17 @@ class Rows:
     touches: Sequence[Touch] = ()
 
 
-def step_tables(rows: Rows, order: Iterable[str] = ()) -> list[Step]:
+def step_tables(
+    rows: Rows, order: Iterable[str] = (), varied: Collection[str] | None = None
+) -> list[Step]:
     """
     What happened at each step, of all and then of each variant where there are any.
 
     Args:
         order: The steps that are known, in their order; others follow by name.
+
+        varied: The steps that are told by variant; None: all. Who comes to others has no variant
+            yet, or one of an earlier round.
     """
     grouped = _grouped(rows)
     steps = [*dict.fromkeys([*order, *sorted({step for step, _ in grouped})])]
@@ -234,7 +239,8 @@ def step_tables(rows: Rows, order: Iterable[str] = ()) -> list[Step]:
     for step in steps:
         named = sorted(variants[step])
         made.append(_step(step, None, grouped.get((step, None), _Rows())))
-        if any(named):  # "" alone: nobody came from a split
+        # "" alone: nobody came from a split
+        if any(named) and (varied is None or step in varied):
             made += [_step(step, name, grouped[step, name]) for name in named]
     return made
 
