@@ -40,6 +40,7 @@ STAGE_FAILED: Final = "stage.failed"
 COMMAND_FAILED: Final = "command.failed"
 STORE_FAILED: Final = "store.failed"
 STORE_RECOVERED: Final = "store.recovered"
+CLOCK_JUMPED: Final = "clock.jumped"
 ROWS_PRUNED: Final = "rows.pruned"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -36,6 +36,9 @@ data = { total = "$.properties.total" }
 template = "d-00000000000000000000000000000004"
 class = "transactional"
 
+[email.spare]
+template = "d-00000000000000000000000000000005"
+
 [journey.cart]
 description = "What is left in a cart"
 entry = { when = 'event = "Added" and properties.total > 0', key = "$.properties.cart_id" }
@@ -127,7 +130,8 @@ async def _live(life: Life) -> None:
     With them come u8 with a second cart (e13), of which the cap will keep the mail back, v1 and v2
     (e14, e15), to whom chance gives none, and u9 (e16), whom the welcome is not for. Then time goes
     on until u1, u3, u8, v1 and v2 are through. u4 comes back (e17), and is not through; of mails is
-    heard (e18 to e21); u8, who was mailed, buys the first cart (e22).
+    heard (e18 to e21); u8, who was mailed, buys the first cart (e22). w1 and w2
+    (e23, e24) live at one address; u9 (e25) signs up again.
     """
     old = {**cart("u6", "c6", 5), "timestamp": iso_time(NOON - 48 * HOUR)}
     await life.come(cart("u1", "c1", 50), cart("u2", "c2", 60), cart("u3", "c3", 150),
@@ -143,7 +147,10 @@ async def _live(life: Life) -> None:
     await life.come(cart("u4", "c4", 80, "Changed"))
     await life.go_on(45 * 60_000)
     await _hear(life)
+    home = {"context": {"traits": {"email": "home@x.io"}}}
     await life.come(cart("u8", "c8", "500.05", "Bought"))
+    await life.come(*({**event("Looked", user), **home} for user in ("w1", "w2")))
+    await life.come(event("Signed Up", "u9", plan="pro"))
 
 
 async def _hear(life: Life) -> None:

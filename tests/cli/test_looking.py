@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,43 @@ class TestBesideDamage:
 
         assert row["raw"] is None
         assert "e1" == row["event"]["id"]
+
+
+class TestTailOfRuns:
+    def test_what_happens_to_runs_is_among_the_rest(self, shop: Command) -> None:
+        """With whose it is; in order of time."""
+        rows = shop("tail", "--json", "-n", "500").rows
+
+        assert {"event", "send", "run"} == {row["what"] for row in rows}
+        runs = [row for row in rows if row["what"] == "run"]
+        assert ("r1", "cart", "c1", "u1", "entered") == tuple(
+            runs[0][name] for name in ("run", "journey", "key", "person", "happened")
+        )
+        assert "goal" in {row["happened"] for row in runs}
+        assert sorted(row["at"] for row in runs) == [row["at"] for row in runs]
+
+    def test_a_line_for_people(self, shop: Command) -> None:
+        """Which run, and what."""
+        assert "r10  welcome  u9  completed  who" in shop("tail", "-n", "500").out
+
+    def test_the_last_passage_is_found_wherever_it_is(self) -> None:
+        """Also in a store that has none."""
+        for known in ([], [1], [5, 900, 10**15]):
+            state = Passages(known)
+            assert max(known, default=0) == tail.last_passage(state)  # type: ignore[arg-type]
+
+
+@dataclass
+class Passages:
+    """A store of nothing but numbers of passages."""
+
+    numbers: list[int]
+
+    @property
+    def runs(self) -> Passages:
+        """Itself."""
+        return self
+
+    def passages_after(self, number: int, *, limit: int) -> list[tuple[int, None]]:
+        """The next of them."""
+        return [(one, None) for one in self.numbers if one > number][:limit]

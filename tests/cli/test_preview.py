@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.carts import CONFIG as CARTS
 from tests.cli.conftest import EXTRA, HTML, Command, Result
 
 from homing.cli import preview, send_test
@@ -175,7 +176,7 @@ class TestRoute:
         row = show("digest").row
 
         assert "digest-special" == row["rule"]
-        assert {"special": "<b>"} == row["data"]
+        assert {**EVENT["properties"], "email": "Ada@Example.com", "special": "<b>"} == row["data"]
         assert "d-00000000000000000000000000000009" == row["body"]["template_id"]
 
     def test_another_can_be_named(self, show: Command) -> None:
@@ -250,3 +251,80 @@ class TestSendTestCaptured:
         done = inside(folder, "send-test", "own", "--to", to, "--event", "event.json", "--json")
 
         assert (1, "skipped") == (done.code, done.row["status"])
+
+
+class TestOfAJourney:
+    @pytest.fixture
+    def cart(self, tmp_path: Path) -> Path:
+        """A configuration with journeys, an event, and what a run knows."""
+        (tmp_path / "homing.toml").write_text(CARTS)
+        event = {"type": "track", "event": "Added", "userId": "u1",
+                 "properties": {"cart_id": "c1", "total": 7, "email": "a@x.io"}}  # fmt: skip
+        (tmp_path / "event.json").write_text(json.dumps(event))
+        return tmp_path
+
+    def test_an_email_that_only_a_journey_sends_is_shown_as_its_step_sends_it(
+        self, cart: Path, inside: Command
+    ) -> None:
+        """The event is entry and latest; the step's data lies over the email's; which is said."""
+        row = inside(cart, "preview", "reminder", "--event", "event.json", "--json").row
+
+        assert set(preview.FIELDS) == set(row)
+        assert ("cart", "remind", "a@x.io") == (row["rule"], row["step"], row["to"])
+        assert {"total": 7, "code": "B10", "first": 7} == row["data"]
+        assert "as journey cart sends it by step remind" == row["note"]
+        (personalization,) = row["body"]["personalizations"]
+        assert "remind" == personalization["custom_args"]["homing_step"]
+
+    def test_what_the_run_knows_can_be_said(self, cart: Path, inside: Command) -> None:
+        """The latest event is what ``$.`` sees; the variant goes with the send."""
+        latest = {"type": "track", "event": "Changed", "userId": "u1", "properties": {"total": 9}}
+        known = {"latest": latest, "variant": "mail", "profile": {"email": "p@x.io"}}
+        (cart / "context.json").write_text(json.dumps(known))
+
+        args = ("preview", "reminder", "--event", "event.json", "--context", "context.json")
+        row = inside(cart, *args, "--journey", "cart", "--json").row
+
+        assert ("p@x.io", {"total": 9, "code": "B10", "first": 7}) == (row["to"], row["data"])
+        (personalization,) = row["body"]["personalizations"]
+        assert "mail" == personalization["custom_args"]["homing_variant"]
+
+    @pytest.mark.parametrize(
+        ("args", "code", "words"),
+        [
+            (["--journey", "welcome"], 65, "no step of [journey.welcome] sends 'reminder'"),
+            (["--journey", "crat"], 65, 'did you mean "cart"?'),
+            (["--step", "wait"], 65, "no step 'wait' of any journey sends 'reminder'"),
+            (["--journey", "cart", "--route", "digest"], 2, "not both"),
+            (["--context", "bad.json"], 65, "no 'entyr' in a run's context"),
+            (["--context", "worse.json"], 65, "expected 'entry' to be an object"),
+        ],
+    )
+    def test_what_does_not_fit_is_said(
+        self, cart: Path, inside: Command, args: list[str], code: int, words: str
+    ) -> None:
+        """And nothing is shown."""
+        (cart / "bad.json").write_text('{"entyr": {}}')
+        (cart / "worse.json").write_text('{"entry": 5}')
+
+        done = inside(cart, "preview", "reminder", "--event", "event.json", *args)
+
+        assert (code, "") == (done.code, done.out)
+        assert words in done.err
+
+    def test_a_context_is_of_journeys_alone(self, cart: Path, inside: Command) -> None:
+        """A route sees none."""
+        (cart / "context.json").write_text("{}")
+        args = ("preview", "digest", "--event", "event.json", "--context", "context.json")
+
+        assert 2 == inside(cart, *args).code
+
+    def test_a_route_that_does_not_hold_is_said(self, cart: Path, inside: Command) -> None:
+        """With the clause that was false; one that holds needs no word."""
+        row = inside(cart, "preview", "digest", "--event", "event.json", "--json").row
+        (cart / "due.json").write_text('{"type": "track", "event": "Digest Due", "userId": "u1"}')
+
+        assert row["note"].startswith("route digest does not hold for this event:\n")
+        assert 'event is "Added"' in row["note"]
+        due = inside(cart, "preview", "digest", "--event", "due.json", "--json").row
+        assert due["note"] is None

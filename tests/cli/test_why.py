@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,211 @@ class TestNot:
         row = act("why", "--not", "order-confirmation", "u2", "--json").row
 
         assert "paused: mail: checking" == row["refused"]
+
+
+class TestEventInJourneys:
+    @pytest.mark.parametrize(
+        ("name", "outcome", "words"),
+        [
+            ("e1", "entered", "entered: r1"),
+            ("e5", "missing_key", "the event has no value at $.properties.cart_id"),
+            ("e6", "not_held", "its condition does not hold"),
+            ("e7", "alive", "a run of key c1 was under way since 2026-01-05T12:00:00.000+00:00: "
+             "r1 at wait"),
+            ("e8", "too_old", "it was 2d old when it came: max_age is 1d"),
+        ],
+    )  # fmt: skip
+    def test_whether_it_entered_and_why_not(
+        self, shop: Command, name: str, outcome: str, words: str
+    ) -> None:
+        """With the values, and the condition's explanation."""
+        row = shop("why", name, "--json").row
+
+        assert set(why.EVENT_FIELDS) == set(row)
+        (entry,) = row["entries"]
+        assert ("cart", outcome, words) == (entry["journey"], entry["outcome"], entry["words"])
+        assert entry["held"] == (outcome != "not_held")
+        assert "properties.total is" in entry["explanation"]
+
+    def test_what_it_did_to_runs_and_what_was_asked_of_them(self, shop: Command) -> None:
+        """u2 bought what was in the cart."""
+        row = shop("why", "e9", "--json").row
+
+        assert [("r2", "exited", "bought"), ("r2", "goal", None)] == [
+            (line["run"], line["what"], line["name"]) for line in row["runs"]
+        ]
+        assert [("exit bought", True), ("goal", True)] == [
+            (rule["rule"], rule["held"]) for rule in row["rules_of_runs"]
+        ]
+
+    def test_a_rule_of_another_key_s_run_did_not_hold(self, shop: Command) -> None:
+        """u8 bought one cart of two."""
+        rules = shop("why", "e22", "--json").row["rules_of_runs"]
+
+        assert {("r4", "goal", True), ("r7", "goal", False)} == {
+            (rule["run"], rule["rule"], rule["held"]) for rule in rules
+        }
+        assert "of key c8, the run's is d8" in shop("why", "e22").out
+
+    def test_a_hold_is_asked_where_the_run_stood(self, shop: Command) -> None:
+        """u4's timer started again."""
+        row = shop("why", "e17", "--json").row
+
+        assert [("wait: changed", True)] == [(r["rule"], r["held"]) for r in row["rules_of_runs"]]
+        assert [("restarted", "changed")] == [(r["what"], r["name"]) for r in row["runs"]]
+
+    @pytest.mark.parametrize(
+        ("reentry", "outcome", "words"),
+        [
+            ("once", "once", "nobody enters twice"),
+            ("after-exit", "not_exited", "that run is completed, and no exit ended it"),
+            ("1w", "too_soon", "again after 7d, from 2026-01-12T13:00:00.000+00:00 on"),
+            ("always", "none", "holds now, and started nothing then: configuration or person "
+             "have changed"),
+        ],
+    )  # fmt: skip
+    def test_a_second_entry_is_refused_with_when_the_first_was(
+        self, carts: Path, tmp_path: Path, inside: Command, reentry: str, outcome: str, words: str
+    ) -> None:
+        """By the configuration in force, whatever it was then."""
+        folder = Path(shutil.copytree(carts, tmp_path / "again"))
+        config = folder / "homing.toml"
+        when = """when = 'event = "Signed Up"'"""
+        config.write_text(config.read_text().replace(when, f'{when}, reentry = "{reentry}"'))
+
+        (entry,) = inside(folder, "why", "e25", "--json").row["entries"]
+
+        first = "entered before, at 2026-01-05T13:00:00.000+00:00 (r10): "
+        assert (outcome, ("" if outcome == "none" else first) + words) == (
+            entry["outcome"], entry["words"],
+        )  # fmt: skip
+
+    def test_what_did_enter_is_told_whatever_the_configuration_says_now(
+        self, carts: Path, tmp_path: Path, inside: Command
+    ) -> None:
+        """Its history says so."""
+        folder = Path(shutil.copytree(carts, tmp_path / "other"))
+        config = folder / "homing.toml"
+        config.write_text(config.read_text().replace("properties.total > 0", "false = true"))
+
+        (entry,) = inside(folder, "why", "e13", "--json").row["entries"]
+
+        assert ("entered", "r7", False) == (entry["outcome"], entry["run"], entry["held"])
+
+
+class TestSendOfAJourney:
+    def test_its_run_is_told(self, shop: Command) -> None:
+        """u3 opted out."""
+        key = shop("sends", "--json", "--state", "skipped").row["id"]
+
+        row = shop("why", key, "--json").row
+
+        assert set(row) == {name for names in why.SEND_FIELDS for name in names.split(", ")}
+        assert ("r3", "suppressed: global") == (row["run"]["id"], row["send"]["reason"])
+        assert "skipped" in {line["what"] for line in row["history"]}
+        assert "RUN OF CART" in shop("why", key).out
+
+
+class TestPersonInJourneys:
+    def test_where_they_are_and_what_they_wait_for(self, shop: Command) -> None:
+        """And what happened in each run."""
+        row = shop("why", "u4", "--json").row
+
+        assert set(why.PERSON_FIELDS) == set(row)
+        (run,) = row["runs"]
+        assert ("waiting", "wait") == (run["run"]["state"], run["run"]["step"])
+        assert "changed" == run["waits_for"][0]["name"]
+        assert "restarted" in {line["what"] for line in run["history"]}
+
+    def test_transactional_mail_leaves_in_spite_of_an_opt_out(self, shop: Command) -> None:
+        """u3 opted out of all that is marketing."""
+        may_get = {one["email"]: one for one in shop("why", "u3", "--json").row["may_get"]}
+
+        assert "transactional: leaves in spite of the opt-out" == may_get["welcome"]["note"]
+        assert ("suppressed: global", None) == (
+            may_get["reminder"]["refused"], may_get["reminder"]["note"],
+        )  # fmt: skip
+
+    def test_everybody_of_an_address_is_told_of(self, shop: Command) -> None:
+        """Two people share one: people are not merged by address."""
+        rows = shop("why", "home@x.io", "--json").rows
+
+        assert {"w1", "w2"} == {row["person"]["user_id"] for row in rows}
+        assert "WHO HAS THE SAME ADDRESS" in shop("why", "home@x.io").out
+        assert 2 == len(shop("why", "--not", "reminder", "home@x.io", "--json").rows)
+
+
+class TestNotByAJourney:
+    @pytest.mark.parametrize(
+        ("email", "who", "reason"),
+        [
+            ("reminder", "u2", "ended before it by exit bought at wait, "
+             "2026-01-05T13:00:00.000+00:00 (e9)"),
+            ("reminder", "u3", "is skipped: suppressed: global"),
+            ("reminder", "u4", "waits at wait until 2026-01-05T16:30:00.000+00:00, or for: "
+             "changed, exit bought"),
+            ("reminder", "u8", "is reserved: cap 1 per 7d: reached by journey cart, asked again "
+             "at 2026-01-06T15:00:00.000+00:00"),
+            ("reminder", "v1", "by chance went none at which: a hold-out from mail"),
+            ("welcome", "u7", "waits at later until 2026-01-06T13:00:00.000+00:00"),
+            ("welcome", "u9", "went else at who, and not pro"),
+        ],
+    )  # fmt: skip
+    def test_the_reason_in_words(self, shop: Command, email: str, who: str, reason: str) -> None:
+        """Of the newest run."""
+        row = shop("why", "--not", email, who, "--json").row
+
+        assert set(why.NOT_FIELDS) == set(row)
+        (journey,) = row["journeys"]
+        assert reason in " ".join(one["reason"] for one in journey["runs"][0]["reasons"])
+        assert reason in shop("why", "--not", email, who).out
+
+    def test_the_way_not_taken_is_explained(self, shop: Command) -> None:
+        """By the event that the run had taken, and its values."""
+        row = shop("why", "--not", "welcome", "u9", "--json").row
+
+        (way,) = [x for x in row["journeys"][0]["runs"][0]["reasons"] if x["explanation"]]
+        assert 'properties.plan is "free"' in way["explanation"]
+
+    def test_who_never_entered_and_the_events_that_could_have(self, shop: Command) -> None:
+        """Each with why it did not."""
+        row = shop("why", "--not", "reminder", "u5", "--json").row
+
+        (journey,) = row["journeys"]
+        assert [] == journey["runs"]
+        assert [("e6", "not_held"), ("e5", "missing_key")] == [
+            (entry["event"], entry["outcome"]) for entry in journey["entries"]
+        ]
+        assert "never entered" in shop("why", "--not", "reminder", "u5").out
+
+    def test_an_email_that_nobody_sends(self, shop: Command) -> None:
+        """Is said."""
+        assert "no route and no journey sends" in str(
+            shop("why", "--not", "spare", "u1", "--json").row["note"]
+        )
+
+    def test_a_journey_that_is_gone_goes_on_for_those_in_it(
+        self, carts: Path, tmp_path: Path, inside: Command
+    ) -> None:
+        """By the version that they entered."""
+        folder = Path(shutil.copytree(carts, tmp_path / "gone"))
+        config = folder / "homing.toml"
+        config.write_text(config.read_text().replace("journey.cart", "journey.carts"))
+
+        rows = inside(folder, "why", "--not", "reminder", "u4", "--json").row["journeys"]
+
+        carts_, cart = rows
+        assert ("carts", "live", []) == (carts_["journey"], carts_["status"], carts_["runs"])
+        assert ("cart", "gone", []) == (cart["journey"], cart["status"], cart["entries"])
+        assert "waits at wait until" in cart["runs"][0]["reasons"][0]["reason"]
+
+    def test_a_draft_sends_nothing(self, carts: Path, tmp_path: Path, inside: Command) -> None:
+        """By the configuration in force."""
+        folder = Path(shutil.copytree(carts, tmp_path / "draft"))
+        config = folder / "homing.toml"
+        named = "[journey.cart]"
+        config.write_text(config.read_text().replace(named, f'{named}\nstatus = "draft"'))
+
+        said = inside(folder, "why", "--not", "reminder", "u1").out
+
+        assert "draft: it sends nothing" in said

@@ -176,14 +176,19 @@ class Life:
     async def go_on(self, ms: int) -> None:
         """Let time pass: everything falls due when it is due."""
         until = self.clock.now_ms() + ms
-        while True:
-            due = await self._next()
-            if due is None or due > until:
-                break
-            self.clock.forward(max(0, due - self.clock.now_ms()))
-            await self.process.live()
+        await self._fall_due(until)
         self.clock.forward(until - self.clock.now_ms())
         await self.process.live()
+
+    async def go_on_before(self, at_ms: int) -> None:
+        """Let time pass until *at_ms*, and what falls due then still be so."""
+        await self._fall_due(at_ms - 1)
+        self.clock.forward(max(0, at_ms - self.clock.now_ms()))
+
+    async def _fall_due(self, last_ms: int) -> None:
+        while (due := await self._next()) is not None and due <= last_ms:
+            self.clock.forward(max(0, due - self.clock.now_ms()))
+            await self.process.live()
 
     async def sleep(self, ms: int) -> None:
         """Let time pass while nobody works; then all is late."""

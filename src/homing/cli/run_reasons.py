@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from homing.cli.entries import RUNS, entries_of
+from homing.cli.programs import newest_program
 from homing.cli.run_stories import waits_for
 from homing.cli.show import time_text
 from homing.core.decide import PersonFacts
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT: Final = 500
 SHOWN: Final = 5
+GONE: Final = "gone from the configuration: nobody enters it"
 _POLICY: Final = {
     Status.DRAFT: "draft: it sends nothing",
     Status.PAUSED: "paused: its sends wait",
@@ -33,8 +35,11 @@ _POLICY: Final = {
 
 
 def journeys_that_send(asker: Asker, email: str) -> list[Journey]:
-    """The journeys in force that send an email."""
-    return [one for one in asker.plans.journeys.values() if places_of(one, email)]
+    """The journeys that send an email: in force, or as some are still in them."""
+    programs = asker.rules.programs
+    names = dict.fromkeys(one.name for one in programs.all if places_of(one, email))
+    newest = (newest_program(programs, name) for name in names)
+    return [one for one in newest if one is not None]
 
 
 def places_of(journey: Journey, email: str) -> list[str]:
@@ -55,11 +60,14 @@ def journey_reasons(
     """Why a journey did not send an email to somebody: their newest runs and entries."""
     runs = asker.tx.runs.newest_of(person.id, limit=RUNS)
     own = [run for run in runs if run.journey == journey.name][:SHOWN]
+    versions = (one for one in asker.rules.programs.all if one.name == journey.name)
+    places = dict.fromkeys(place for one in versions for place in places_of(one, email))
+    is_gone = journey.name not in asker.rules.programs.current
     return {
         "journey": journey.name,
-        "sends_at": places_of(journey, email),
-        "status": journey.status.value,
-        "note": _POLICY[journey.status],
+        "sends_at": list(places),
+        "status": "gone" if is_gone else journey.status.value,
+        "note": GONE if is_gone else _POLICY[journey.status],
         "runs": [_run_reasons(asker, run, email) for run in own],
         "entries": list(islice(_entries(asker, journey, person), SHOWN)),
     }
@@ -69,6 +77,8 @@ def _entries(asker: Asker, journey: Journey, person: Person) -> Iterator[dict[st
     """What a person's newest events that could concern its entry came to."""
     from homing.cli.finding import numbers_of
 
+    if journey.name not in asker.rules.programs.current:
+        return
     for row in asker.tx.events.of_person(numbers_of(person), limit=LOOKED_AT):
         kind = "track" if row.source.startswith("sendgrid/") else row.type or ""
         if not journey.entry.when.may_hold(kind, row.name if kind == "track" else None):

@@ -69,7 +69,7 @@ def pairs_out(row: Row) -> None:
 def heading_out(words: str) -> None:
     """Write a heading between parts."""
     click.echo()
-    click.secho(words.upper(), bold=sys.stdout.isatty() and colours())
+    click.secho(text(words).upper(), bold=sys.stdout.isatty() and colours())
 
 
 def colours() -> bool:

@@ -36,11 +36,11 @@ JOURNEY_FIELDS: Final = {
     "value": "of all conversions, a decimal number as text: exact",
     "touches": "sends by what they had to do with a conversion: first and last before it, late "
     "(left after it, by event time: regret), just_before (left at most 10 minutes before it)",
-    "steps": "one a step and variant (null: all): entered, waiting, passed, branches, timed_out, "
-    "restarted, exited, completed, drop_off (share of those who came whose run was ended there), "
-    "effects, sends (by state), sent, skipped (by reason), delivered, opened, machine_opened "
-    "(and by nobody), clicked, unsubscribed, bounced, spam, converted (while there, or ended "
-    "there), touches, value (of conversions whose last touch it was)",
+    "steps": 'one a step and variant (null: all; "": none): entered, waiting, passed, branches, '
+    "timed_out, restarted, exited, completed, drop_off (share of those who came whose run was "
+    "ended there), effects, sends (by state), sent, skipped (by reason), delivered, opened, "
+    "machine_opened (and by nobody), clicked, unsubscribed, bounced, spam, converted (while "
+    "there, or ended there), touches, value (of conversions whose last touch it was)",
     "splits": "one a random split: step, and variants: variant, runs, converted, opened, clicked "
     "(of runs that a mail reached), each with hits, total, rate, low, high, and its difference "
     "from the first variant with low, high; value, mean (per run), mean_difference",
@@ -106,13 +106,16 @@ def _stats_of(journey: str, config: Path | None) -> dict[str, Any]:
     Raises:
         BadInput: The store knows none of that name.
     """
-    from homing.cli.programs import no_journey
+    from homing.cli.main import BadInput
+    from homing.config.problems import guess
     from homing.processes.journey_stats import stats_of, totals_of
 
     with looking(config) as tx:
         totals = totals_of(tx, tx.books.counts())
         if journey not in totals:
-            raise no_journey(journey, list(totals))
+            hint = guess(journey, totals) or ""
+            msg = f"the store knows of no journey {journey!r}{hint}"
+            raise BadInput(msg)
         return journey_view(stats_of(tx, journey))
 
 
@@ -207,6 +210,7 @@ def _step_line(step: Mapping[str, Any]) -> dict[str, object]:
     words = {name: counted_text(step[name]) for name in ("branches", "exited", "skipped")}
     drop = step["drop_off"]
     shown = {name: value or None for name, value in step.items()}  # a table of zeros is no table
+    shown["variant"] = "(none)" if step["variant"] == "" else step["variant"]
     return {**shown, **words, "drop_off": f"{drop:.1%}" if drop else None, "value": step["value"]}
 
 

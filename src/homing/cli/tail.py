@@ -23,9 +23,11 @@ AT_ONCE = 1_000
 WATCHED = 1_000
 
 FIELDS: Final = {
-    "what": "event, send (made or changed), or skipped (more came than can be shown)",
+    "what": "event, send (made or changed), run (something happened to it), or skipped (more came "
+    "than can be shown)",
     "count": "of skipped: how many",
-    "…": "the fields of `events list` or `sends list`",
+    "…": "the fields of `events list` or `sends list`; of a run: run, journey, key, person, at, "
+    "happened (as what of its history), step, name, reason, due_at, event, send, value",
 }
 
 
@@ -36,7 +38,9 @@ FIELDS: Final = {
 @config_option
 @json_option
 def tail_command(*, follow: bool, lines: int, config: Path | None, as_json: bool) -> None:
-    """The newest events and sends; with -f also those to come, and sends that change."""
+    """
+    The newest events and sends; with -f also those to come, and what happens to sends and runs.
+    """
     from homing.adapters.sqlite.state import reading
 
     watch, path = Watch(), store_path(config)
@@ -55,6 +59,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._event = 0
+        self._passage: int | None = None
         self._sends: dict[int, tuple[str, str | None]] = {}
 
     def newest(self, tx: Tx, lines: int) -> Iterator[dict[str, Any]]:
@@ -65,7 +70,7 @@ class Watch:
 
     def news(self, tx: Tx, *, at_once: int = AT_ONCE) -> Iterator[dict[str, Any]]:
         """What is new or changed since the last look, in order of arrival."""
-        lines = [*self._events(tx, at_once), *self._changes(tx)]
+        lines = [*self._events(tx, at_once), *self._changes(tx), *self._passages(tx, at_once)]
         lines.sort(key=lambda line: (line[0], line[1]["what"]))
         yield from (line for _, line in lines)
 
@@ -81,6 +86,24 @@ class Watch:
             yield row.received_at, {"what": "event", **event_view(tx, row)}
         self._event = rows[0].id if rows else self._event
 
+    def _passages(self, tx: Tx, at_once: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        from homing.cli.run_stories import passage_view
+        from homing.cli.views import run_view
+
+        if self._passage is None:
+            self._passage = max(0, last_passage(tx) - at_once)
+        for number, one in tx.runs.passages_after(self._passage, limit=AT_ONCE):
+            self._passage = number
+            run = tx.runs.get(one.run)
+            whose: dict[str, Any] = dict.fromkeys(("journey", "key", "person"))
+            if run is not None:
+                view = run_view(tx, run)
+                whose = {name: view[name] for name in whose}
+            line = passage_view(tx, one)
+            happened = line.pop("what")
+            told = {"what": "run", "run": f"r{one.run}", **whose, "happened": happened, **line}
+            yield one.at, told
+
     def _changes(self, tx: Tx) -> Iterator[tuple[int, dict[str, Any]]]:
         from homing.cli.views import send_view
 
@@ -89,6 +112,19 @@ class Watch:
             if self._sends.get(row.id) != (row.state, row.mail):
                 yield _changed_at(row), {"what": "send", **send_view(row)}
         self._sends = {row.id: (row.state, row.mail) for row in rows}
+
+
+def last_passage(tx: Tx) -> int:
+    """The number of the newest line of all histories; 0 without any."""
+    low, high = 0, 1 << 62  # found by halves: each look is one row of an index
+    while low < high:
+        middle = (low + high) // 2
+        found = tx.runs.passages_after(middle, limit=1)
+        if found:
+            low = found[0][0]
+        else:
+            high = middle
+    return low
 
 
 def _changed_at(row: SendRow) -> int:
@@ -110,6 +146,10 @@ def _line(line: dict[str, Any]) -> str:
     if line["what"] == "event":
         parts = (line["id"], line["type"], line["name"], line["person"], line["state"])
         at = line["received_at"]
+    elif line["what"] == "run":
+        names = ("run", "journey", "key", "person", "happened", "step", "name", "due_at", "send")
+        parts = tuple(line[name] for name in names)
+        at = line["at"]
     else:
         parts = (line["id"], line["email"], line["to"], line["state"], line["mail"])
         at = line["accepted_at"] or line["reserved_at"]

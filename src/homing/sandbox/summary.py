@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from homing.core.journeys.run import RunState
 from homing.core.ledger import SendState
 from homing.sandbox.balance import imbalances
 
@@ -123,7 +124,8 @@ def _journey(run: Ran) -> str:
 
 
 def _of_runs(runs: Sequence[Ran]) -> dict[str, int | str]:
-    states = Counter(run.state.value for run in runs)
+    counts = Counter(run.state for run in runs)
+    states = {state.value: counts[state] for state in RunState if counts[state]}
     values = [Decimal(run.value) for run in runs if run.value is not None]
     converted = sum(run.converted_at is not None for run in runs)
     told: dict[str, int | str] = {"entered": len(runs), **states, "converted": converted}

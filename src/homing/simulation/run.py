@@ -16,7 +16,7 @@ from homing.core.decide import Rules
 from homing.core.effects import WantCall, WantSend, WantSuppression
 from homing.core.events import iso_time
 from homing.core.journeys.run import FOREVER, run_of
-from homing.core.ledger import SendState
+from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Request
 from homing.simulation.lines import SimLine, of_passage, of_send
 from homing.stages import admit, journey, moves
@@ -96,6 +96,10 @@ class Simulation:
         )
         self._taken = 0
         self._labels: dict[int, str] = {}
+        # of which sends it was told that they wait, by whose they were then
+        self._waiting: dict[int, dict[int, None]] = {}
+        self._whose: dict[int, int] = {}  # the same, by send
+        self._met: dict[int, None] = {}  # whose events came at this instant
 
     def play(
         self, happenings: Iterable[Happening], *, until_ms: int | None = None
@@ -140,6 +144,8 @@ class Simulation:
             row = tx.events.get(number)
             if row is not None and row.state.value == "quarantined":
                 del self._seen.found[seen:]  # undone
+            if row is not None and row.person is not None:
+                self._met[row.person] = None
 
         self.state.write_now(taking)
 
@@ -147,7 +153,19 @@ class Simulation:
         now = self.clock.at_ms
         while due := tx.runs.due(now=now, limit=BATCH):
             for run in due:
+                self._tick_one(tx, run)
+
+    def _tick_one(self, tx: MemoryTx, run: Run) -> None:
+        seen = len(self._seen.found)
+        try:
+            with tx.savepoint():
                 journey.tick(tx, run, self._taker.desk())
+        except Exception as error:  # noqa: BLE001  as in the service, a poison run fails alone
+            self._taker.forget()
+            del self._seen.found[seen:]  # undone
+            reason = f"{type(error).__name__}: {error}"
+            journey.fail(tx, run, reason, now_ms=self.clock.at_ms)
+            self._seen.passed(tx.runs.get(run.id) or run, tx.runs.passages(run.id)[-1])
 
     def _leave(self, tx: MemoryTx) -> list[SimLine]:
         """Let leave what may; the lines of this instant, those of earlier sends last."""
@@ -161,7 +179,24 @@ class Simulation:
         found, self._seen.found = self._seen.found, []
         told = {one for one in found if isinstance(one, int)}
         late = [number for number in settled if number not in told]
-        return [self._line(tx, one) for one in (*found, *late)]
+        met, self._met = self._met, {}
+        met.update((one[0].person, None) for one in found if isinstance(one, tuple))
+        cancelled = [number for number in self._cancelled(tx, met) if number not in settled]
+        return [self._line(tx, one) for one in (*found, *late, *cancelled)]
+
+    def _cancelled(self, tx: MemoryTx, met: Iterable[int]) -> list[int]:
+        """Sends of these people that waited and will not leave: an exit, say, came before."""
+        if not self._whose:
+            return []
+        known = ((number, tx.people.get(number)) for number in met)
+        people = dict.fromkeys(
+            one
+            for number, person in known
+            for one in (number, *(() if person is None else person.merged))
+        )
+        numbers = (number for one in people for number in self._waiting.get(one, ()))
+        rows = (tx.sends.get(number) for number in numbers)
+        return [row.id for row in rows if row is not None and row.state not in CLAIMABLE]
 
     def _line(self, tx: MemoryTx, one: SimLine | tuple[Run, Passage] | int) -> SimLine:
         if isinstance(one, int):
@@ -183,10 +218,18 @@ class Simulation:
         row = tx.sends.get(number)
         assert row is not None  # noqa: S101  nothing is deleted in a simulation
         run = run_of(row.origin)
+        self._note_wait(row)
         return of_send(
             row, self._plans, at_ms=self.clock.at_ms, person=self._label(tx, row.person),
             run=None if run is None else tx.runs.get(run), data=tx.sends.data(number),
         )  # fmt: skip
+
+    def _note_wait(self, row: SendRow) -> None:
+        for number in dict.fromkeys((row.person, self._whose.pop(row.id, row.person))):
+            self._waiting.get(number, {}).pop(row.id, None)
+        if row.state in CLAIMABLE:
+            self._waiting.setdefault(row.person, {})[row.id] = None
+            self._whose[row.id] = row.person
 
     def _label(self, tx: MemoryTx, number: int) -> str:
         """What a person is called; of one who was deleted, what they were called."""

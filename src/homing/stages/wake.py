@@ -12,9 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from homing.core.durations import duration_text
 from homing.core.errors import Unavailable
+from homing.log import CLOCK_JUMPED, log
 from homing.stages import journey
 from homing.stages.evaluate import SLICE_S
+from homing.stages.jumps import Jumps
 
 if TYPE_CHECKING:
     from homing.core.journeys.run import Run
@@ -44,6 +47,10 @@ class Waker:
     next_due_ms: int | None = None
     _knows: bool = False
     _catching_up: asyncio.Future[None] | None = None
+    _jumps: Jumps = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._jumps = Jumps(self.clock)
 
     async def wake_batch(self) -> int:
         """
@@ -54,7 +61,10 @@ class Waker:
         """
         if not self._knows:
             await self.store.write(self._look)
+        await self._heed_clock()
         if self.next_due_ms is None or self.next_due_ms > self.clock.now_ms():
+            return 0
+        if not self._jumps.allowed(BATCH):
             return 0
         if not await self._is_caught_up():
             return 0
@@ -71,9 +81,23 @@ class Waker:
 
     def idle_s(self) -> float:
         """How long to sleep: until the next run is due."""
-        if self.next_due_ms is None:
+        if self.next_due_ms is None or not self._jumps.allowed(BATCH):
             return IDLE_S
         return max(0.0, (self.next_due_ms - self.clock.now_ms()) / 1000)
+
+    async def _heed_clock(self) -> None:
+        jump_ms = self._jumps.look()
+        if jump_ms:
+            log.warning(CLOCK_JUMPED, by_ms=jump_ms)
+            await self.store.write(lambda tx: self._tell_of_jump(tx, jump_ms))
+
+    def _tell_of_jump(self, tx: Tx, jump_ms: int) -> None:
+        by = duration_text(abs(jump_ms) / 1_000)
+        text = f"the clock jumped back by {by}: timers wait until it has caught up"
+        if jump_ms > 0:
+            text = f"the clock jumped ahead by {by}: timers fire slowly for a while"
+        tx.books.count("clock:jumps")
+        tx.books.alert("clock", "jumped", text, at=self.clock.now_ms())
 
     async def _is_caught_up(self) -> bool:
         """Wait for evaluation, a while each turn, for the same end from turn to turn."""
@@ -109,7 +133,7 @@ class Waker:
         until = self.clock.monotonic_s() + SLICE_S
         desk = self.taker.desk()
         done = 0
-        for run in tx.runs.due(now=desk.now_ms, limit=BATCH):
+        for run in tx.runs.due(now=desk.now_ms, limit=self._jumps.allowed(BATCH)):
             if apart:
                 self._tick_apart(tx, run, desk)
             else:
@@ -117,6 +141,7 @@ class Waker:
             done += 1
             if self.clock.monotonic_s() > until:
                 break
+        self._jumps.fired(done)
         self._look(tx)
         return done
 

@@ -149,6 +149,16 @@ class TestStepTables:
 
         assert (0, None) == (table.entered, table.drop_off)
 
+    def test_by_variant_only_where_there_are_variants(self) -> None:
+        """Before the split a run has none, or that of an earlier round."""
+        told = [Flow("waiting", "wait", "", "a"), Flow("send", "remind", "mail", "a")]
+
+        tables = step_tables(Rows(told), ["wait", "remind"], {"remind"})
+
+        assert [("wait", None), ("remind", None), ("remind", "a")] == [
+            (table.step, table.variant) for table in tables
+        ]
+
     def test_what_was_refused_later_counts_and_what_was_at_once_counts_once(self) -> None:
         """The history has two of three that the ledger skipped, and one that is no send."""
         told = [

@@ -283,13 +283,15 @@ def touches_of(run: Run, sends: Iterable[SendRow]) -> Iterator[Touch]:
 
 def total_of(values: Iterable[str | None]) -> Decimal:
     """The exact sum of decimal numbers as text; what is none counts as nothing."""
-    numbers = [number for number in map(_number, values) if number is not None]
+    times = Counter(text for text in values if text)
+    known = {text: _number(text) for text in times}
+    numbers = [(number, times[text]) for text, number in known.items() if number is not None]
     # nothing is ever rounded: room for the places of the longest on either side, and for carries
-    places = max((_places(number) for number in numbers), default=1)
-    context = Context(prec=2 * places + len(str(len(numbers))))
+    places = max((_places(number) for number, _ in numbers), default=1)
+    context = Context(prec=2 * places + len(str(times.total())))
     total = Decimal(0)
-    for number in numbers:
-        total = context.add(total, number)
+    for number, count in numbers:
+        total = context.fma(number, Decimal(count), total)
     return total
 
 
@@ -303,11 +305,9 @@ def _number(text: str | None) -> Decimal | None:
 
 
 def _places(number: Decimal) -> int:
-    return (
-        max(abs(number.adjusted()), len(number.as_tuple().digits))
-        + 1
-        + abs(int(number.as_tuple().exponent))
-    )
+    """At most so many digits stand on either side of its point."""
+    _, digits, exponent = number.as_tuple()
+    return len(digits) + abs(int(exponent)) + 1
 
 
 def reason_kind(reason: str | None) -> str:
