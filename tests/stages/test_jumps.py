@@ -66,16 +66,15 @@ class TestWaker:
     async def test_a_jump_is_an_alert_and_its_timers_fire_slowly(self, store: Store) -> None:
         """Nobody is forgotten: they fire one after the other."""
         life = Life.over(store, PLAIN)
-        await life.wake.wake_batch()
         await life.come(*(start(f"k{n}", f"u{n}") for n in range(150)))
         life.clock.at_ms += 2 * HOUR
-        assert 0 == await life.wake.wake_batch()
+        assert 0 == await life.process.ticked()
         alerts = await store.write(lambda tx: tx.books.alerts())
         assert ["the clock jumped ahead by 2h: timers fire slowly for a while"] == [
             alert.text for alert in alerts
         ]
 
         life.clock.forward(SECOND)
-        assert CAREFUL_PER_SECOND == await life.wake.wake_batch()
+        assert CAREFUL_PER_SECOND == await life.process.ticked()
         life.clock.forward(MINUTE)
-        assert 50 == await life.wake.wake_batch()
+        assert 50 == await life.process.ticked()
