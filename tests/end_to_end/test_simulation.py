@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from tests.support.journeys import Life
 from tests.support.process import programs_of
 from tests.support.service import SOAK
-from tests.support.stages import DAY, HOUR, MINUTE, NOON, plans_of
+from tests.support.stages import DAY, HOUR, MINUTE, NOON, FixedClock, plans_of
 
 from homing.adapters.sqlite.state import SqliteState
+from homing.config import load
 from homing.core.events import iso_time, time_ms
+from homing.core.plans import Plans
 from homing.ports import Tx
-from homing.simulation import SimLine, Simulation, read_happenings
+from homing.simulation import Happening, SimLine, Simulation, read_happenings
 
 CONFIG = """
 [caps]
@@ -89,6 +91,9 @@ id = "miss"
 send = "digest"
 """
 AFTER_MS = 4 * DAY
+EXAMPLES = sorted(
+    file.parent for file in (Path(__file__).parents[2] / "examples").glob("*/homing.toml")
+)
 NAMES = ("Added", "Changed", "Bought", "Signed Up", "Used", "Left", "Digest Due", "Ordered")
 
 Row = Mapping[str, Any]
@@ -232,6 +237,47 @@ class TestSameAsTheService:
         lines = compared(events)
 
         assert expected is None or expected == [line.what for line in lines]
+
+
+async def relived(
+    plans: Plans, happenings: Sequence[Happening], folder: str
+) -> list[tuple[Any, ...]]:
+    """Recorded events through the service's stages, until no timer is left."""
+
+    def on_fatal(error: BaseException) -> None:
+        raise error
+
+    store = SqliteState(Path(folder) / "homing.db", on_fatal=on_fatal, synchronous="OFF")
+    try:
+        life = Life.of(store, plans, FixedClock(happenings[0].at_ms))
+        for at_ms in dict.fromkeys(one.at_ms for one in happenings):
+            await life.go_on_before(at_ms)
+            for one in happenings:
+                if one.at_ms == at_ms:
+                    life.log.append(one.source, one.element.raw, at_ms)
+            await life.process.live()
+        await life.go_on(500 * DAY)
+        return await store.write(timeline)
+    finally:
+        await store.close()
+
+
+class TestExamples:
+    @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+    def test_the_service_does_what_the_simulation_said(self, folder: Path) -> None:
+        """
+        P7, on each example of the documentation.
+        """
+        plans = load(folder / "homing.toml", environ={}).plans
+        lines = (folder / "events.jsonl").read_bytes().splitlines()
+        happenings = read_happenings(lines, name="events.jsonl")
+        simulation = Simulation(plans, programs_of(plans))
+        assert list(simulation.play(happenings))
+        with tempfile.TemporaryDirectory() as made_here:
+            real = asyncio.run(relived(plans, happenings, made_here))
+
+        assert real == simulation.state.write_now(timeline)
+        assert any(one[0] == "passage" for one in real)
 
 
 class TestLines:

@@ -20,6 +20,7 @@ from homing.core.journeys.program import Journey
 from homing.core.journeys.programs import Programs
 from homing.core.journeys.run import FOREVER, Context, Run
 from homing.core.people import Person
+from homing.core.plans import Plans
 from homing.ports import Store, Tx
 from homing.stages.deliver import Post
 from homing.stages.journey import COUNTED
@@ -144,8 +145,13 @@ class Life:
     @classmethod
     def over(cls, store: Store, text: str, clock: FixedClock | None = None) -> Life:
         """A life of a configuration, *text* below a small shop's."""
-        clock, log, sendgrid = clock or FixedClock(), FakeLog(), FakeApi()
-        outside = Outside(store, log, sendgrid, FakeApi(OK), clock, plans_of(text))
+        return cls.of(store, plans_of(text), clock or FixedClock())
+
+    @classmethod
+    def of(cls, store: Store, plans: Plans, clock: FixedClock) -> Life:
+        """A life by plans."""
+        log, sendgrid = FakeLog(), FakeApi()
+        outside = Outside(store, log, sendgrid, FakeApi(OK), clock, plans)
         return cls(Process(outside), clock, log, sendgrid)
 
     def configure(self, text: str) -> None:

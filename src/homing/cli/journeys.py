@@ -187,7 +187,8 @@ def _steps(
     does = {} if journey is None else _described(journey)
     for table in (one for one in tables if one.variant is None):
         words, ways = does.get(table.step, (None, {}))
-        taken = {**table.branches} | ({"timeout": table.timed_out} if table.timed_out else {})
+        timed_out = {"timeout": table.timed_out} if table.timed_out else {}
+        taken = {**table.branches, **table.restarts, **timed_out}
         yield {
             "step": table.step,
             "does": words,

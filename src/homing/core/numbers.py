@@ -12,6 +12,8 @@ MAX_NUMBER_TEXT = 100
 
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1  # what JSON writers of this project can carry
 
+_LEAST_EXPONENT = -400  # floats end at 1e-324
+
 _NUMBER = re.compile(
     r"""
     (?P<sign>[+-]?)
@@ -46,10 +48,15 @@ def read_number(value: object) -> int | float | None:
 
 
 def read_decimal(value: object) -> Decimal | None:
-    """Read what `read_number` reads, exact as written: for sums of money."""
+    """
+    Read what `read_number` reads, exact as written: for sums of money.
+
+    What is smaller than any float, ``"1e-999999999"``, is None: written out it would fill a disk.
+    """
     if isinstance(value, str):
         text = _digits_in(value) if len(value) <= MAX_NUMBER_TEXT else None
-        return None if text is None or read_number(text) is None else Decimal(text)
+        exact = None if text is None or read_number(text) is None else Decimal(text)
+        return None if exact is None or exact.adjusted() < _LEAST_EXPONENT else exact
     number = read_number(value)
     if number is None:
         return None

@@ -154,7 +154,7 @@ def _end(tx: Tx, over: Run, reason: str, *, now_ms: int) -> Passage:
     _cancel(tx, over, reason)
     passage = Passage(over.id, now_ms, "exited", over.step, reason=reason)
     tx.runs.note([passage])
-    _count(tx, over, passage)
+    _count(tx, over.journey, passage, variant=over.variant)
     return passage
 
 
@@ -259,9 +259,9 @@ class _Record:
                 if until > run.sends_until:
                     run = replace(run, sends_until=until)
             passages.append(passage)
-            _count(self.tx, run, passage)
+            _count(self.tx, run.journey, passage, variant=line.variant)
             if self.desk.observe is not None:
-                self.desk.observe(run, passage)
+                self.desk.observe(replace(run, variant=line.variant), passage)
         self.tx.runs.note(passages)
         return run
 
@@ -344,9 +344,9 @@ def _cancel(tx: Tx, run: Run, reason: str) -> None:
             moves.refuse(tx, row, Refusal("skipped", reason))
 
 
-def _count(tx: Tx, run: Run, passage: Passage) -> None:
+def _count(tx: Tx, journey: str, passage: Passage, *, variant: str | None) -> None:
     name = _reason_kind(passage) if passage.what == "skipped" else passage.name
-    tx.books.count(counter((run.journey, passage.what, passage.step, name, run.variant or "")))
+    tx.books.count(counter((journey, passage.what, passage.step, name, variant or "")))
 
 
 def _reason_kind(passage: Passage) -> str:

@@ -85,6 +85,7 @@ class Line(msgspec.Struct, frozen=True):
     reason: str | None = None
     due_at: int | None = None
     value: str | None = None
+    variant: str | None = None  # the run's, then
     wish: Wish | None = None
     origin: int = 0
     latest: Happened | None = None
@@ -272,7 +273,8 @@ class _Walk:
 
     def tell(self, what: str, name: str = "", **more: Any) -> None:  # noqa: ANN401  a line's fields
         """Add a line of the step where the run is."""
-        self.lines.append(Line(what, self.run.step, name, **more))
+        variant = self.run.variant
+        self.lines.append(Line(what, self.run.step, name, variant=variant, **more))
         self.is_changed = True
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401  the run's columns
@@ -481,7 +483,7 @@ class _Walk:
             )
         line = Line(
             "send" if isinstance(action, Send) else "effect", step, wish=wish, origin=origin,
-            latest=latest, journey=root, person=self.person,
+            latest=latest, journey=root, person=self.person, variant=self.run.variant,
         )  # fmt: skip
         self.lines.append(line)
         self.is_changed = True

@@ -138,6 +138,7 @@ class Step:
     branches: Mapping[str, int] = field(default_factory=dict)
     timed_out: int = 0
     restarted: int = 0
+    restarts: Mapping[str, int] = field(default_factory=dict)  # by the branch that restarted it
     exited: Mapping[str, int] = field(default_factory=dict)
     completed: int = 0
     effects: int = 0
@@ -361,6 +362,7 @@ def _step(step: str, variant: str | None, rows: _Rows) -> Step:
         branches=dict(names["branch"]),
         timed_out=lines["timeout"],
         restarted=lines["restarted"],
+        restarts={name: count for name, count in names["restarted"].items() if name},
         exited=exited,
         completed=lines["completed"],
         effects=lines["effect"],
