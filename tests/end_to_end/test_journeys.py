@@ -57,7 +57,7 @@ def event(number: int, name: str, user: str, cart_id: str, **more: object) -> di
 
 def runs(w: World) -> list[dict[str, Any]]:
     names = ("id", "person", "journey", "key", "state", "step", "passages", "reason")
-    sql = f"SELECT {', '.join(names)} FROM run ORDER BY id"
+    sql = "SELECT id, person, journey, key, state, step, passages, reason FROM run ORDER BY id"
     return [dict(zip(names, row, strict=True)) for row in oracle.rows(w.service.state, sql)]
 
 

@@ -15,6 +15,7 @@ from homing.ports import Pause, Tx
 from homing.processes.books import Books, books_of
 from homing.processes.metrics import exposition
 from homing.stages.circuit import Circuit
+from homing.stages.journey import counter
 
 REQUESTS: Counter[tuple[str, int, str]] = Counter(
     {("segment", 200, "accepted"): 5, ("segment", 401, "wrong"): 1, ("segment", 401, "none"): 2}
@@ -31,6 +32,7 @@ def worker_of(*down: Dest) -> SimpleNamespace:
         if dest in down:
             circuit.heed(Paused("key"))
         stages[name] = SimpleNamespace(circuit=circuit, flying={1, 2})
+    stages["wake"] = SimpleNamespace(late_ms=lambda: 1_500)
     health = SimpleNamespace(is_up=lambda: True)
     assembly = SimpleNamespace(health=health, stages=SimpleNamespace(**stages))
     return SimpleNamespace(requests=REQUESTS, assembly=assembly)
@@ -44,6 +46,8 @@ async def samples(*down: Dest) -> dict[tuple[str, tuple[str, ...]], float]:
             ("events:received", 4), ("events:done", 3), ("events:filtered", 1),
             ("events:duplicates", 2), ("sends:accepted", 7), ("sends_silent", 1),
             ("effects:segment:ready", 6), ("unknown:total", 9), ("unknown:proved", 8),
+            (counter(("cart", "branch", "wait", "changed", "")), 2),
+            (counter(("cart", "branch", "wait", "left", "plain")), 3),
         ):  # fmt: skip
             tx.books.count(name, n)
         tx.books.pause("mail", Pause(1, "HTTP 401", "homing"))
@@ -79,6 +83,8 @@ class TestExposition:
             ("homing_sends_in_flight", (), 2),
             ("homing_destination_paused", ("mail",), 1),
             ("homing_alerts", (), 1),
+            ("homing_journey_passages_total", ("cart", "branch"), 5),
+            ("homing_timers_late_seconds", (), 1.5),
         ):
             assert value == found[name, labels], name
         assert ("homing_sends_unknown_total", ("total",)) not in found

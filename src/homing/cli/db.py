@@ -38,6 +38,13 @@ INVARIANTS: Final = {
     " WHERE person NOT IN (SELECT id FROM person)",
     "every waiting effect has a payload": "SELECT id FROM effect"
     " WHERE state = 'ready' AND id NOT IN (SELECT effect FROM effect_data)",
+    "what waits by a rule may still leave, and is in no lane": "SELECT id FROM send"
+    " WHERE deferred IS NOT NULL AND (lane IS NOT NULL OR state NOT IN ('reserved', 'retry'))",
+    "every run that is watched knows its events": "SELECT id FROM run"
+    " WHERE watch_until IS NOT NULL AND id NOT IN (SELECT run FROM run_context)",
+    "every run that waits has a version": "SELECT id FROM run WHERE state = 'waiting'"
+    " AND NOT EXISTS (SELECT 1 FROM journey_version AS known"
+    " WHERE known.journey = run.journey AND known.version = run.version)",
 }
 
 log_option = click.option("--log", is_flag=True, help="The log of raw requests, not the state.")

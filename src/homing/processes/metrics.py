@@ -77,8 +77,8 @@ class _Reading:
         yield _counter("homing_journey_passages", "What happened to runs of journeys.",
                        passed, "journey", "what")  # fmt: skip
         wake = self._worker.assembly.stages.wake
-        yield _gauge("homing_timers_late_ms", "For how long the next timer has been due.",
-                     {(): wake.late_ms()})  # fmt: skip
+        yield _gauge("homing_timers_late_seconds", "For how long the next timer has been due.",
+                     {(): wake.late_ms() / 1_000})  # fmt: skip
 
     def _of_receiver(self) -> Iterable[Metric]:
         requests: dict[tuple[str, ...], int] = {}
@@ -104,7 +104,7 @@ class _Reading:
         yield _gauge("homing_alerts", "Alerts that stand.", {(): len(self._books.alerts)})
 
 
-_Values: TypeAlias = Mapping[Any, int]  # label values -> reading
+_Values: TypeAlias = Mapping[Any, float]  # label values -> reading
 
 
 def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
