@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support import oracle
 from tests.support.service import SOAK, World, track, world
 
@@ -41,6 +42,9 @@ delay = "{hold}"
 id = "again"
 send = {{ email = "cart-reminder", data = {{ second = true }} }}
 """
+
+WHOLE = (("entered", ""), ("waiting", "wait"), ("timeout", "wait"), ("send", "remind"),
+         ("waiting", "later"), ("send", "again"), ("completed", "again"))  # fmt: skip
 
 
 def cart(hold: str) -> str:
@@ -136,11 +140,31 @@ class TestKills:
             await w.until(lambda: all(run["state"] != "waiting" for run in runs(w)), 60)
             await w.at_rest(60)
 
-            each = [("entered", ""), ("waiting", "wait"), ("timeout", "wait"), ("send", "remind"),
-                    ("waiting", "later"), ("send", "again"), ("completed", "again")]  # fmt: skip
-            expected = Counter({(f"c{n}", *one): 1 for n in range(carts) for one in each})
+            expected = Counter({(f"c{n}", *one): 1 for n in range(carts) for one in WHOLE})
             assert expected == passed(w)
             assert Counter({"accepted": 2 * carts}) == w.states()
+
+    @pytest.mark.parametrize("point", ["entered", "ticked", "after_ticks", "after_intent"])
+    async def test_whatever_moment_it_is_killed_at(self, tmp_path: Path, point: str) -> None:
+        """P2, P6: entering, firing before and after the commit, sending: each step once."""
+        extra = 'unknown_after = "1s"'
+        async with world(
+            tmp_path, extra=cart("1s"), start=False, processes=1, sendgrid_extra=extra
+        ) as w:
+            await w.service.start(HOMING_CRASH_AT=point)
+            posted = [event(n, "Product Added", f"u{n}", f"c{n}") for n in range(3)]
+            assert 200 == (await w.sender.deliver(*posted)).status
+            assert -9 == await w.service.exited()
+            await w.service.start()
+            await w.until(lambda: len(runs(w)) == 3 and over(w), 60)
+            await w.at_rest(60)
+
+            assert passed(w) == Counter({(f"c{n}", *one): 1 for n in range(3) for one in WHOLE})
+            assert Counter({"accepted": 6}) == w.states()
+
+
+def over(w: World) -> bool:
+    return all(run["state"] != "waiting" for run in runs(w))
 
 
 async def post_all(w: World, carts: int) -> None:

@@ -12,6 +12,9 @@ from typing import Final
 
 VARIABLE: Final = "HOMING_CRASH_AT"
 
+ENTERED: Final = "entered"  # a run, not yet committed
+TICKED: Final = "ticked"  # not yet committed
+AFTER_TICKS: Final = "after_ticks"
 BEFORE_INTENT: Final = "before_intent"
 AFTER_INTENT: Final = "after_intent"
 AFTER_ACCEPT: Final = "after_accept"

@@ -24,7 +24,7 @@ from homing.core.journeys.entering import Entering, Last, entering
 from homing.core.journeys.program import Journey, Reentry, Status
 from homing.core.journeys.run import Context, Passage, Run, RunSignal, RunState
 from homing.core.ledger import CLAIMABLE, SendState
-from homing.stages import moves, reserve
+from homing.stages import crash, moves, reserve
 from homing.stages.cause import Cause
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _enter(
     if journey.entry.reentry is not Reentry.ALWAYS:
         tx.runs.remember_entry(outcome.run)
     _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, is_new=True)
+    crash.reached(crash.ENTERED)
     return outcome.person
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from homing.core.durations import duration_text
 from homing.core.errors import Unavailable
 from homing.log import CLOCK_JUMPED, log
-from homing.stages import journey
+from homing.stages import crash, journey
 from homing.stages.evaluate import SLICE_S
 from homing.stages.jumps import Jumps
 
@@ -68,7 +68,9 @@ class Waker:
             return 0
         if not await self._is_caught_up():
             return 0
-        return await self._ticked()
+        done = await self._ticked()
+        crash.reached(crash.AFTER_TICKS)
+        return done
 
     def look_again(self) -> None:
         """Somebody else wrote runs: their times may have changed."""
@@ -138,6 +140,7 @@ class Waker:
                 self._tick_apart(tx, run, desk)
             else:
                 journey.tick(tx, run, desk)
+            crash.reached(crash.TICKED)
             done += 1
             if self.clock.monotonic_s() > until:
                 break
