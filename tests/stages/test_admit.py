@@ -18,6 +18,7 @@ from homing.core.outcomes import Answer
 from homing.core.plans import Cap
 from homing.ports import Store
 from homing.stages.admit import Wait, wait_of
+from homing.stages.journey import SUPERSEDED
 
 ONE = """
 [caps]
@@ -402,6 +403,40 @@ class TestQuietHours:
         assert ["b"] == await left(life)
         await life.go_on(HOUR)
         assert ["b", "a"] == await left(life)
+
+    @pytest.mark.parametrize(
+        ("key", "expected"),
+        [(', key = "$.properties.k"', ["skipped", "accepted"]), ("", ["accepted", "accepted"])],
+    )
+    async def test_who_enters_again_under_a_key_gets_one_email(
+        self, store: Store, key: str, expected: list[str]
+    ) -> None:
+        """
+        With the newer words: two reminders of one cart would leave in the same second.
+        """
+        journey = simple("j").replace(', reentry = "always"', f', reentry = "always"{key}')
+        life = Life.over(store, QUIET + journey)
+        await life.come(event("j", properties={"k": "c1", "n": 1}))
+        await life.go_on(MINUTE)
+        await life.come(event("j", properties={"k": "c1", "n": 2}))
+        await life.go_on(HOUR)
+
+        rows = await life.sends()
+        assert expected == [row.state for row in rows]
+        assert key == "" or SUPERSEDED == rows[0].reason
+        bodies = [call.body["personalizations"][0] for call in life.sendgrid.calls]
+        assert 2 == bodies[-1]["dynamic_template_data"]["n"]
+
+    async def test_another_keys_email_still_leaves(self, store: Store) -> None:
+        """
+        Two carts are two reminders.
+        """
+        journey = simple("j").replace(", reentry", ', key = "$.properties.k", reentry')
+        life = Life.over(store, QUIET + journey)
+        await life.come(*(event("j", properties={"k": key}) for key in ("c1", "c2")))
+        await life.go_on(HOUR)
+
+        assert ["accepted", "accepted"] == [row.state for row in await life.sends()]
 
     async def test_what_waits_holds_up_nobody(self, store: Store) -> None:
         """

@@ -10,11 +10,11 @@ import click
 
 from homing.cli.main import BadInput, config_option, json_option
 from homing.cli.reach import loaded_config, read_bytes
-from homing.cli.show import rows_out
+from homing.cli.show import rows_out, text
 
 if TYPE_CHECKING:
     from homing.config import Loaded
-    from homing.simulation import Happening, SimLine
+    from homing.simulation import Happening, SimLine, Simulation
 
 FIELDS: Final = {
     "at": "when, ISO-8601 in UTC",
@@ -29,6 +29,7 @@ FIELDS: Final = {
     "until": "of a wait: until when",
     "value": "of a goal",
 }
+SHOWN: Final = 5
 COLUMNS: Final = ("at", "person", "what", "rule", "key", "step", "name", "why")
 
 
@@ -69,6 +70,19 @@ def simulate_command(  # noqa: PLR0913  one an option
     simulation = Simulation(loaded.plans, Programs(loaded.plans.journeys), seed=seed)
     lines = simulation.play(happenings, until_ms=_until(until, happenings))
     _out(lines, as_json=as_json)
+    _tell_unused(simulation)
+
+
+def _tell_unused(simulation: Simulation) -> None:
+    """What the service would quarantine is not passed over in silence."""
+    from homing.core.events import iso_time
+
+    for happening, reason in simulation.unused[:SHOWN]:
+        said = f"not used: the event of {iso_time(happening.at_ms)}: {reason}"
+        click.echo(text(said), err=True)
+    more = len(simulation.unused) - SHOWN
+    if more > 0:
+        click.echo(f"not used: {more:,} more", err=True)
 
 
 def quietly() -> None:
@@ -131,23 +145,24 @@ def _row(line: SimLine) -> dict[str, object]:
     return {**line.view(), "name": name, "why": why}
 
 
-def _until(text: str | None, happenings: list[Happening]) -> int | None:
+def _until(when: str | None, happenings: list[Happening]) -> int | None:
     from homing.core.events import time_ms
 
-    if text is None:
+    if when is None:
         return None
-    at_ms = time_ms(text)
+    at_ms = time_ms(when)
     if at_ms is not None:
         return at_ms
     first = happenings[0].at_ms if happenings else 0
-    return first + _duration_ms(text, "--until")
+    return first + _duration_ms(when, "--until")
 
 
-def _duration_ms(text: str, option: str) -> int:
+def _duration_ms(given: str, option: str) -> int:
     from homing.core.durations import parse_duration
 
     try:
-        return round(parse_duration(text) * 1_000)
+        return round(parse_duration(given) * 1_000)
     except ValueError as error:
-        msg = f"{option}: {error}"
-        raise BadInput(msg) from None
+        also = " or a time like 2026-01-31T12:00:00Z" if option == "--until" else ""
+        hint = str(error).replace(", got", f"{also}, got", 1)
+        raise click.BadParameter(hint, param_hint=option) from None

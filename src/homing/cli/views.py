@@ -108,7 +108,7 @@ RUN: Final[Fields] = {
     "variant": "of the last random split it passed",
     "reason": "the exit that ended it, or why it failed",
     "passages": "how many steps it entered",
-    "restarts": "how often its hold started again",
+    "restarts": "how often the hold where it waits started again",
     "converted_at": "when it reached the goal, by event time",
     "value": "of the conversion, a decimal number as text",
     "first_touch": "the first send before the conversion",

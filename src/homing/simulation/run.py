@@ -82,6 +82,8 @@ class Simulation:
     """
     One run of the stages.
 
+    ``unused`` are the events that could not be used, as in the service's quarantine, and why.
+
     Args:
         seed: Moves all chance; "" gives what the service does.
     """
@@ -96,6 +98,7 @@ class Simulation:
         )
         self._taken = 0
         self._labels: dict[int, str] = {}
+        self.unused: list[tuple[Happening, str]] = []
         # of which sends it was told that they wait, by whose they were then
         self._waiting: dict[int, dict[int, None]] = {}
         self._whose: dict[int, int] = {}  # the same, by send
@@ -144,6 +147,7 @@ class Simulation:
             row = tx.events.get(number)
             if row is not None and row.state.value == "quarantined":
                 del self._seen.found[seen:]  # undone
+                self.unused.append((happening, row.reason or ""))
             if row is not None and row.person is not None:
                 self._met[row.person] = None
 

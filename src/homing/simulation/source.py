@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
+import orjson
 
 from homing.core.errors import HomingError
 from homing.core.events import SEGMENT_TYPES, time_ms
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from homing.ports import LogReader
 
 SHOWN_CHARS = 80
+BOM = b"\xef\xbb\xbf"  # some editors begin a file with it
 READ_REQUESTS = 1_000
 READ_BYTES = 8 << 20
 
@@ -74,7 +76,8 @@ def _happening(element: Element) -> Happening:
         at_ms = time_ms(data.get(key))
         if at_ms is not None:
             return Happening(at_ms, "segment/default", element)
-    msg = f"expected a time in `receivedAt` or `timestamp`, got {_shown(stamp)}"
+    got = " and ".join(_shown(data.get(key)) for key in ("receivedAt", "timestamp"))
+    msg = f"expected a time in `receivedAt` or `timestamp`, got {got}"
     raise ValueError(msg)
 
 
@@ -100,8 +103,17 @@ def from_log(reader: LogReader, *, since_ms: int = 0) -> Iterator[Happening]:
 
 
 def lines_of(raw: bytes) -> Iterator[bytes]:
-    """The lines of a file; of one that is a single JSON array, its elements."""
-    if raw.lstrip()[:1] == b"[":
+    """The lines of a file; of one that is a JSON array as a whole, its elements."""
+    raw = raw.removeprefix(BOM)
+    if raw.lstrip()[:1] == b"[" and _is_json(raw):
         yield from (element.raw for element in split_events(raw).elements)
     else:
         yield from raw.splitlines()
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    return True

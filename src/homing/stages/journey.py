@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PUNCTUAL_MS = 60_000
 LOOKED_AT = 100
 LATE = "late"
+SUPERSEDED = "superseded: the journey was entered again under this key"
 RESERVED_BEFORE = "reserved before"
 DRAFT = "draft: the journey sends nothing"
 
@@ -78,8 +79,29 @@ def hear(tx: Tx, event: Happened, person: Person, *, desk: Desk) -> None:
     for journey in asked.entries:
         last = partial(_last_entry, tx, (person.id, journey.name))
         found = entering(journey, event, person, runs=runs, last=last)
-        if found is not None:
-            person = _enter(tx, journey, found, person=person, moment=moment, desk=desk)
+        if found is None:
+            continue
+        if journey.entry.key is not None and found.refused is None:
+            _supersede(tx, [run for run in runs if _is_same(run, journey, found)], moment.at_ms)
+        person = _enter(tx, journey, found, person=person, moment=moment, desk=desk)
+
+
+def _is_same(run: Run, journey: Journey, found: Entering) -> bool:
+    """Whether a run is of the journey and the key that is entered."""
+    return run.journey == journey.name and run.key == found.key
+
+
+def _supersede(tx: Tx, before: Sequence[Run], at_ms: int) -> None:
+    """
+    What an earlier run under the same key has waiting (quiet hours, a cap) leaves no more.
+
+    The new run speaks of the same thing with newer words: else both emails would leave together.
+    """
+    for run in before:
+        if engine.has_sends_out(run, at_ms):
+            for row in tx.sends.of_run(run.id):
+                if row.deferred is not None and row.state in CLAIMABLE:
+                    moves.refuse(tx, row, Refusal("skipped", SUPERSEDED))
 
 
 def tick(tx: Tx, run: Run, desk: Desk) -> None:

@@ -757,10 +757,9 @@ class TestUntil:
         """
         play = self._due('{ at = "$.properties.at" }', at=at)
 
-        assert (RunState.FAILED, "until: expected a time, found none") == (
-            play.run.state, play.run.reason,
-        )  # fmt: skip
-        assert "failed: until: expected a time, found none" == play.lines[-1].reason
+        said = f"until: expected a time, got {'none' if at is None or at != at else repr(at)}"
+        assert (RunState.FAILED, said) == (play.run.state, play.run.reason)
+        assert f"failed: {said}" == play.lines[-1].reason
 
     def test_a_value_that_cannot_be_had_ends_it_too(self):
         """
@@ -770,7 +769,7 @@ class TestUntil:
 
         assert RunState.FAILED is play.run.state
         assert str(play.run.reason).startswith("until: ")
-        assert "found none" not in str(play.run.reason)
+        assert "expected a time" not in str(play.run.reason)
 
     @pytest.mark.parametrize(
         ("until", "traits", "zone", "due"),

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from homing.core.decide import PersonFacts, moved, root_of, wish_or_reason
 from homing.core.effects import WantSend
+from homing.core.errors import HomingError
 from homing.core.events import FIRST_MS, LAST_MS, iso_time
 from homing.core.fql.values import text_of
 from homing.core.journeys import chance, moments
@@ -68,6 +69,11 @@ if TYPE_CHECKING:
 
 # events remembered for one hold, the oldest first: it takes one at each visit
 MAX_SEEN = 8
+SHOWN_CHARS = 80
+
+
+class NoMoment(HomingError):
+    """What an `until` was given is no time."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -423,11 +429,8 @@ class _Walk:
     def _until(self, step: Until) -> int | None:
         try:
             due_at = self._moment_of(step)
-        except MappingFailure as error:
+        except (MappingFailure, NoMoment) as error:
             self.fail(f"until: {error}"[:500])
-            return None
-        if due_at is None:
-            self.fail("until: expected a time, found none")
             return None
         if due_at <= self.moment.at_ms:
             self.waited_out.add(step.id)
@@ -435,7 +438,7 @@ class _Walk:
         self._wait(due_at)
         return None
 
-    def _moment_of(self, step: Until) -> int | None:
+    def _moment_of(self, step: Until) -> int:
         seen = self._seen_as(self.context.latest)
         if step.time is not None:
             # come back to at the very instant for which it waited, it waits for the next
@@ -443,7 +446,11 @@ class _Walk:
             return moments.moment_of_day(after_ms, step.time, step.days, self._zone(step, seen))
         value = None if step.at is None else step.at.resolve(seen)
         at_ms = moments.instant_of(value)
-        return None if at_ms is None else at_ms + step.offset_ms
+        if at_ms is None:
+            got = "none" if value is None or value is ABSENT else repr(value)
+            msg = f"expected a time, got {got[:SHOWN_CHARS]}"
+            raise NoMoment(msg)
+        return at_ms + step.offset_ms
 
     def _zone(self, step: Until, seen: Mapping[str, object]) -> str:
         """The zone a step names; of one that it looks up, else the person's."""
@@ -508,7 +515,9 @@ def watch_until(journey: Journey, run: Run, at_ms: int) -> int | None:
     if goal is not None and run.converted_at is None:
         # its last instant counts, and what is watched until then is not watched then
         until = min(run.entered_at + goal.within_ms + 1, FOREVER - 1)
-    if journey.exits and has_sends_out(run, at_ms):
+    # an exit may cancel it, and of a keyed journey the next run
+    may_be_cancelled = journey.exits or journey.entry.key is not None
+    if may_be_cancelled and has_sends_out(run, at_ms):
         until = max(until, min(run.sends_until, FOREVER - 1))
     return until if until > at_ms else None
 
