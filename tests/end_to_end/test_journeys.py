@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random  # noqa: TID251  a seeded generator: a run can be repeated
 from collections import Counter
 from pathlib import Path
@@ -117,6 +118,68 @@ class TestLive:
             assert {("cart", "remind"), ("cart", "again")} == {
                 (one["journey"], one["step"]) for one in home
             }
+
+
+class TestReload:
+    async def test_runs_stay_move_or_end_as_they_are_told(self, tmp_path: Path) -> None:
+        """Each on the version it entered, until somebody says otherwise; also after a restart."""
+        async with world(tmp_path, extra=cart("1h")) as w:
+            await enter(w, 0, 3)
+            (old,) = versions(w)
+            w.service.edit('hold = "1h"', 'hold = "2h"')
+            assert "moved" not in await reloaded(w)
+            assert 0 == await w.service.stop()
+            await w.service.start()
+            await enter(w, 3, 5)
+            (new,) = set(versions(w)) - {old}
+            assert {old: 3, new: 2} == versions(w)
+
+            said = await reloaded(w, "--migrate")
+            assert {"moved": 3, "archived": 0, "stay": 0} == {
+                name: said[name] for name in ("moved", "archived", "stay")
+            }
+            assert {new: 5} == versions(w)
+
+            w.service.edit('id = "wait"', 'id = "pause"')
+            assert 5 == (await reloaded(w, "--migrate"))["stay"]
+            assert 5 == (await reloaded(w, "--archive"))["archived"]
+            assert ["archived"] * 5 == [run["state"] for run in runs(w)]
+            assert not w.sends()
+
+    async def test_pausing_loses_nothing_and_going_live_sends(self, tmp_path: Path) -> None:
+        """What fell due waits; who has bought meanwhile gets nothing."""
+        paused = cart("1s").replace("[journey.cart]", '[journey.cart]\nstatus = "paused"', 1)
+        async with world(tmp_path, extra=paused) as w:
+            await enter(w, 0, 2)
+            await w.until(lambda: all(run["state"] == "completed" for run in runs(w)))
+            assert (await w.sender.deliver(event(9, "Order Placed", "u0", "c0"))).taken
+            await w.until(lambda: w.states()["skipped"] == 2)
+            assert not w.sendgrid.accepted
+            w.service.edit('status = "paused"', 'status = "live"')
+            await reloaded(w)
+            await w.until(lambda: len(w.sendgrid.accepted) == 2)
+            await w.at_rest()
+
+            assert {"u1@x.io"} == {mail.to for mail in w.sendgrid.accepted}
+            reasons = {row.reason for row in w.sends() if row.state == "skipped"}
+            assert {"exited: bought"} == reasons
+
+
+async def reloaded(w: World, *options: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(await w.service.command("reload", "--json", *options))
+    return said
+
+
+def versions(w: World) -> Counter[str]:
+    """How many runs wait on which version."""
+    sql = "SELECT version FROM run WHERE state = 'waiting'"
+    return Counter(version for (version,) in oracle.rows(w.service.state, sql))
+
+
+async def enter(w: World, first: int, last: int) -> None:
+    for n in range(first, last):
+        assert (await w.sender.deliver(event(n, "Product Added", f"u{n}", f"c{n}"))).taken
+    await w.until(lambda: len(runs(w)) == last)
 
 
 class TestKills:

@@ -58,6 +58,9 @@ def plan_command(
 
     old_loaded = loaded_config(config)
     new_loaded = load(new, environ=os.environ)
+    if new_loaded.path.resolve() == old_loaded.path.resolve():
+        old_loaded = _as_it_was(old_loaded, config)
+        click.echo(SAME_FILE, err=True)
     rows = [*_structure(old_loaded, new_loaded), *_runs(old_loaded, new_loaded, config)]
     if not no_behaviour:
         rows += _behaviour(old_loaded, new_loaded, since)
@@ -66,6 +69,24 @@ def plan_command(
             json_out(row)
     else:
         _out(rows, no_behaviour=no_behaviour)
+
+
+def _as_it_was(loaded: Loaded, config: Path | None) -> Loaded:
+    """A configuration that was changed in its place, with the journeys that the store knows."""
+    from dataclasses import replace
+
+    from homing.config.pinned import program_of, with_policy
+
+    if not loaded.store_path.exists():
+        return loaded
+    with looking(config) as tx:
+        newest = {kept.journey: kept for kept in tx.runs.definitions()}
+    current = loaded.plans.journeys
+    known = {
+        name: with_policy(program_of(name, kept.text, kept.version), current.get(name))
+        for name, kept in newest.items()
+    }
+    return replace(loaded, plans=replace(loaded.plans, journeys=known))
 
 
 def _structure(old: Loaded, new: Loaded) -> Iterator[dict[str, Any]]:
@@ -146,6 +167,10 @@ def _example_words(example: dict[str, Any]) -> str:
     return f"{example['what']}: {example['person']}{key}: {', '.join(places)}"
 
 
+SAME_FILE: Final = (
+    "note: this is the configuration file itself: its journeys are compared with those that the"
+    " store knows, all else cannot be; to see all, change a copy"
+)
 _NOTHING: Final = {
     "structure": "nothing is changed",
     "runs": "no run waits on a version that would be in force no more",

@@ -43,6 +43,7 @@ GOAL = """goal = { when = 'event = "Bought"', within = "1d", value = "$.properti
 SEND = """send = "digest"
 """
 TEN_MINUTES = 600_000
+NAN = float("nan")
 TOO_LONG = """\"{{ properties.x | replace: 'a', properties.x }}\""""
 
 
@@ -750,14 +751,14 @@ class TestUntil:
 
         assert ["entered", "completed a"] == play.story()
 
-    @pytest.mark.parametrize("at", [None, "soon", True, [], {}, "", float("nan")])
+    @pytest.mark.parametrize("at", [None, "soon", True, [], {}, "", NAN])
     def test_none_ends_the_run_by_name(self, at):
         """
         It cannot go on, and says why.
         """
         play = self._due('{ at = "$.properties.at" }', at=at)
 
-        said = f"until: expected a time, got {'none' if at is None or at != at else repr(at)}"
+        said = f"until: expected a time, got {'none' if at is None or at is NAN else repr(at)}"
         assert (RunState.FAILED, said) == (play.run.state, play.run.reason)
         assert f"failed: {said}" == play.lines[-1].reason
 
