@@ -140,6 +140,14 @@ class TestReload:
             }
             assert {new: 5} == versions(w)
 
+            # moved to a version that no event has come to yet, and found there again
+            w.service.edit('hold = "2h"', 'hold = "3h"')
+            assert 5 == (await reloaded(w, "--migrate"))["moved"]
+            await w.service.kill()
+            await w.service.start()
+            w.service.edit('hold = "3h"', 'hold = "2h"')
+            assert 5 == (await reloaded(w, "--migrate"))["moved"]
+            assert {new: 5} == versions(w)
             w.service.edit('id = "wait"', 'id = "pause"')
             assert 5 == (await reloaded(w, "--migrate"))["stay"]
             assert 5 == (await reloaded(w, "--archive"))["archived"]

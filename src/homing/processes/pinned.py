@@ -89,6 +89,7 @@ async def settle_runs(
     """
     if how is Runs.DRAIN:
         return {}
+    await store.write(lambda tx: runs.define(tx, programs))
     done: Counter[str] = Counter(moved=0, archived=0, stay=0)
     for name, version in await store.write(lambda tx: _older(tx, programs)):
         after = 0

@@ -24,6 +24,7 @@ from homing.core.journeys.entering import Entering, Last, entering
 from homing.core.journeys.program import Journey, Reentry, Status
 from homing.core.journeys.run import Context, Passage, Run, RunSignal, RunState
 from homing.core.ledger import CLAIMABLE, SendState
+from homing.ports import Definition
 from homing.stages import crash, moves, reserve
 from homing.stages.cause import Cause
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from homing.core.effects import Wish
     from homing.core.events import Happened
     from homing.core.journeys.engine import Line
+    from homing.core.journeys.programs import Programs
     from homing.core.people import Person
     from homing.ports import Tx
     from homing.stages.identity import Known
@@ -149,6 +151,12 @@ def _enter_as(tx: Tx, first: Run, *, instead_of: Run) -> None:
     entry = tx.runs.last_entry(instead_of.person, instead_of.journey, instead_of.key)
     if entry is not None and entry[1] == instead_of.id:
         tx.runs.remember_entry(replace(first, entered_at=entry[0]))
+
+
+def define(tx: Tx, programs: Programs) -> None:
+    """Keep the versions in force: before any run is on one."""
+    for name, text in programs.definitions.items():
+        tx.runs.define(Definition(name, programs.current[name].version, text))
 
 
 def can_move(run: Run, journey: Journey) -> bool:

@@ -20,7 +20,7 @@ from homing.core.segment_calls import is_echo
 from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse_event
 from homing.core.splitting import Element
 from homing.log import EVENT_QUARANTINED, log
-from homing.ports import Definition, EventRow, Request
+from homing.ports import EventRow, Request
 from homing.stages import erase, home, identity, journey, reserve
 from homing.stages.cause import Cause
 from homing.stages.compose import TEST_ARG
@@ -126,9 +126,7 @@ class Taker:
 
     def _define(self, tx: Tx) -> None:
         """Keep the versions of journeys in force: a run stays on the one it enters."""
-        programs = self.rules.programs
-        for name, text in programs.definitions.items():
-            tx.runs.define(Definition(name, programs.current[name].version, text))
+        journey.define(tx, self.rules.programs)
         self._defined = self.rules
 
     def forget(self) -> None:
