@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from homing.stages.take import Taker
 
 BATCH = 150
+# of ticks that are late as a whole: fewer commits, and the sockets wait a little longer
+LATE_BATCH = 500
+LATE_SLICE_S = 0.045
+LATE_MS = 1_000
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
 PATIENCE_S = 5.0
 IDLE_S = 1.0
@@ -132,10 +136,12 @@ class Waker:
         self._knows = True
 
     def _tick_due(self, tx: Tx, *, apart: bool) -> int:
-        until = self.clock.monotonic_s() + SLICE_S
+        is_late = self.late_ms() > LATE_MS
+        until = self.clock.monotonic_s() + (LATE_SLICE_S if is_late else SLICE_S)
+        most = self._jumps.allowed(LATE_BATCH if is_late else BATCH)
         desk = self.taker.desk()
         done = 0
-        for run in tx.runs.due(now=desk.now_ms, limit=self._jumps.allowed(BATCH)):
+        for run in tx.runs.due(now=desk.now_ms, limit=most):
             if apart:
                 self._tick_apart(tx, run, desk)
             else:

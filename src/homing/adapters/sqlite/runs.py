@@ -61,15 +61,17 @@ class SqliteRuns:
         if before is None:
             return
         journey, version, *settled = before
-        self._execute(
-            SQL.save,
-            (run.version, run.step, run.step_at, run.due_at, run.passages, run.restarts,
-             run.variant, run.reason, run.sends_until, run.converted_at, run.value,
-             run.first_touch, run.last_touch, run.id),
+        values = (
+            run.version, run.step, run.step_at, run.due_at, run.passages, run.restarts,
+            run.variant, run.reason, run.sends_until, run.converted_at, run.value,
+            run.first_touch, run.last_touch,
         )  # fmt: skip
         # apart: most of the indexes turn on these columns, which a mere step does not change
-        if settled != [run.state, run.watch_until, run.ended_at]:
-            self._execute(SQL.settle, (run.state, run.watch_until, run.ended_at, run.id))
+        if settled == [run.state, run.watch_until, run.ended_at]:
+            self._execute(SQL.save, (*values, run.id))
+        else:
+            ends = (run.state, run.watch_until, run.ended_at)
+            self._execute(SQL.save_settled, (*values, *ends, run.id))
         self._recount(
             None if settled[1] is None else (journey, version),
             None if run.watch_until is None else (journey, run.version),

@@ -9,11 +9,15 @@ SELECT journey, version, state, watch_until, ended_at FROM run WHERE id = ?;
 
 -- name: save
 UPDATE run SET version = ?, step = ?, step_at = ?, due_at = ?, passages = ?, restarts = ?,
-    variant = ?, reason = ?, sends_until = ?, converted_at = ?, value = ?, first_touch = ?, last_touch = ?
+    variant = ?, reason = ?, sends_until = ?, converted_at = ?, value = ?, first_touch = ?,
+    last_touch = ?
 WHERE id = ?;
 
--- name: settle
-UPDATE run SET state = ?, watch_until = ?, ended_at = ? WHERE id = ?;
+-- name: save_settled
+UPDATE run SET version = ?, step = ?, step_at = ?, due_at = ?, passages = ?, restarts = ?,
+    variant = ?, reason = ?, sends_until = ?, converted_at = ?, value = ?, first_touch = ?,
+    last_touch = ?, state = ?, watch_until = ?, ended_at = ?
+WHERE id = ?;
 
 -- name: get
 SELECT * FROM run WHERE id = ?;
