@@ -88,11 +88,12 @@ class Bench:
     async def stock(  # noqa: PLR0913  a store holds many things
         self, installation: Installation, *, events: int = 0, sends: int = 0, people: int = 0,
         waiting: int = 0, kind: Kind = Kind.MIX, runs: Sequence[tuple[int, int]] = (),
+        journey: str = "cart",
     ) -> Stocked:  # fmt: skip
-        """Fill an installation's store; *runs*: see `StockTask`."""
+        """Fill an installation's store; *runs* and *journey*: see `StockTask`."""
         task = StockTask(
             str(installation.state), events, sends, people or self.scale.people, waiting, kind,
-            list(runs),
+            list(runs), journey,
         )  # fmt: skip
         async with piped("homing.bench.stock", task) as child:
             return await child.hear(Stocked)

@@ -92,6 +92,18 @@ on = [{ name = "changed", when = 'event = "Cart Modified"', then = "restart" }]
 [[journey.cart.step]]
 id = "remind"
 send = "reminder"
+
+[journey.idle]
+entry = { when = 'event = "Feature 99 Used"' }
+
+[[journey.idle.step]]
+id = "wait"
+hold = "2h"
+on = [{ name = "again", when = 'event = "Feature 99 Used"', then = "restart" }]
+
+[[journey.idle.step]]
+id = "later"
+delay = "7d"
 """
 
 # conditions that the mix asks of the routes and does not fulfil, then names that it does not have

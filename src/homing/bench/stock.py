@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 PAST_BODY = b"{" + b" " * 126 + b"}"
 AT_ONCE = 20_000
-JOURNEY_NAME = "cart"
 PAST_MS = 30 * 86_400_000
 YEAR_MS = 365 * 86_400_000
 
@@ -59,7 +58,9 @@ class StockTask(msgspec.Struct):
 
         waiting: Requests in the log that are still to be evaluated, of `kind`.
 
-        runs: How many runs of the journey wait, one a person, until when (unix ms).
+        runs: How many runs of a journey wait, one a person, until when (unix ms).
+
+        journey: Of which.
     """
 
     state: str
@@ -69,6 +70,7 @@ class StockTask(msgspec.Struct):
     waiting: int = 0
     kind: Kind = Kind.MIX
     runs: list[tuple[int, int]] = []
+    journey: str = "cart"
 
 
 class Stocked(msgspec.Struct):
@@ -189,8 +191,8 @@ async def _add_runs(state: SqliteState, task: StockTask, *, now_ms: int) -> None
     if not task.runs:
         return
     loaded = load(Path(task.state).with_name("homing.toml"), environ=os.environ)
-    version = loaded.plans.journeys[JOURNEY_NAME].version
-    definition = Definition(JOURNEY_NAME, version, loaded.definitions[JOURNEY_NAME])
+    version = loaded.plans.journeys[task.journey].version
+    definition = Definition(task.journey, version, loaded.definitions[task.journey])
     await state.write(lambda tx: tx.runs.define(definition))
     first = 1
     for total, due_at in task.runs:
@@ -214,7 +216,7 @@ def _wait(
         event = Happened(number, orjson.loads(body), now_ms, now_ms)
         context = Context(event, event, {"Product Added": event})
         run = Run(
-            number, user + 1, JOURNEY_NAME, version, f"c{number}", now_ms, RunState.WAITING,
+            number, user + 1, task.journey, version, f"c{number}", now_ms, RunState.WAITING,
             "wait", now_ms, due_at, 1,
         )  # fmt: skip
         tx.runs.add(run, pack(context))

@@ -32,7 +32,7 @@ DAY_MS = 86_400_000
 
 async def stages(bench: Bench) -> list[Figure]:
     """What a run costs the event that enters it, and ticks alone."""
-    return [await _entered(bench), await _ticked(bench)]
+    return [await _entered(bench), await _ticked(bench, "idle"), await _ticked(bench, "cart")]
 
 
 async def _entered(bench: Bench) -> Figure:
@@ -69,30 +69,32 @@ async def _entered(bench: Bench) -> Figure:
     )
 
 
-async def _ticked(bench: Bench) -> Figure:
+async def _ticked(bench: Bench, journey: str) -> Figure:
     total = bench.scale.ticked
+    sends = journey == "cart"
     kept = 0
 
     async def through() -> Run:
         nonlocal kept
         installation = bench.install(capture=True, journeys=True)
         now_ms = SystemClock().now_ms()
-        await bench.stock(installation, people=total, runs=[(total, now_ms)])
+        await bench.stock(installation, people=total, runs=[(total, now_ms)], journey=journey)
         async with stage(installation) as child:
             done = await did(child, "tick", total)
-        kept += installation.count("sends:reserved")
+        kept += installation.count("sends:reserved") if sends else _waiting(installation, "later")
         bench.discard(installation)
         return Run(done.per_second)
 
-    bench.say("ticks")
+    bench.say("ticks that send" if sends else "ticks")
     ours, theirs = await turns(
         bench.scale.rounds, through, lambda: rows_moved(bench.folder / "rows.db", total)
     )
-    check("sends reserved", total * bench.scale.rounds, kept)
+    what = "reserves a send and completes its run" if sends else "lets its run wait elsewhere"
+    check(f"ticks, each of which {what}", total * bench.scale.rounds, kept)
     return Figure(
-        "journeys.ticks",
+        "journeys.sends" if sends else "journeys.ticks",
         "ticks/s",
-        Series("ticks, each of which reserves a send and completes its run, the stage alone", ours),
+        Series(f"ticks, each of which {what}, the stage alone", ours),
         Series(
             f"timers read in order of due time, deleted, each leaving one row of 1 KB; {A_COMMIT}"
             " a transaction",
@@ -307,9 +309,11 @@ def _sends(installation: Installation) -> int:
     return sum(counts.get(f"sends:{state}", 0) for state in ("reserved", "in_flight", "accepted"))
 
 
-def _waiting(installation: Installation) -> int:
+def _waiting(installation: Installation, step: str = "wait") -> int:
+    """How many runs of any journey wait in a step of that id."""
     with installation.looking() as tx:
-        return sum(tx.runs.stands("cart").values())
+        stands = [tx.runs.stands(journey) for journey in ("cart", "idle")]
+    return sum(n for found in stands for (_, where), n in found.items() if where == step)
 
 
 def _set_due(installation: Installation, total: int, start: int, *, step_ms: int) -> None:
