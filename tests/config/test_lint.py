@@ -91,6 +91,36 @@ step = [{ id = "s", send = "a" }]
 
         assert [] == [message for message in messages if "is sent by" in message]
 
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("", 'to = "properties.email"', 'no address: a path starts with `$.`'),
+            ("", 'to = "$.properties.email"', None),
+            ("", 'to = "shop@acme.example"', None),
+            ("", 'to = "{{ properties.user }}@acme.example"', None),
+            ("GOAL", 'value = "properties.total"', 'no number: a path starts with `$.`'),
+            ("GOAL", 'value = "$.properties.total"', None),
+            ("GOAL", 'value = "$12.50"', None),
+            ("GOAL", "value = 5", None),
+        ],
+    )  # fmt: skip
+    def test_a_constant_where_none_can_be_meant(self, loaded, old, new, said):
+        """
+        The dollar and the dot forgotten: every email without an address, every goal worth nothing.
+        """
+        text = SENT + f"email.a.{new}\n"
+        if old:
+            goal = f"""goal = {{ when = 'event = "B"', {new} }}"""
+            text = (
+                SENT
+                + f"""[journey.j]\nentry = {{ when = 'event = "A"' }}\n{goal}
+                [[journey.j.step]]\nid = "w"\ndelay = "1h"\n"""
+            )
+        found = [w.message for w in loaded(text).warnings if "for every event" in w.message]
+
+        assert (said is None) == (not found)
+        assert said is None or said in found[0]
+
     def test_warnings_come_in_the_order_of_the_file(self, loaded):
         """
         A person reads them beside the file.

@@ -39,7 +39,9 @@ def pause_command(
     Stop what leaves, until `homing resume`.
 
     DESTINATION is mail, contacts, suppressions, segment, or email/NAME for the sends of one
-    email; without one, everything is paused. What comes in is still taken in and decided.
+    email; without one, everything is paused. What comes in is still taken in and decided. The
+    time within which an email must leave (`deliver_within`) goes on: what is older then expires.
+    Of a journey with `status = "paused"` nothing expires.
     """
     _check_email(destination, config)
     with acting(config) as ask:

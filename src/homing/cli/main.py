@@ -112,9 +112,16 @@ def run(args: Sequence[str] | None = None) -> int:
     except (HomingError, OSError, UnicodeError) as error:
         from homing.cli.show import text
 
-        click.echo(f"homing: {text(str(error))}", err=True)
+        click.echo(f"homing: {text(_said(error))}", err=True)
         return exit_code_of(error)
     return code if isinstance(code, int) else exits.EX_OK
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of a file that cannot be read, which and why."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 INTERRUPTED: Final = 130

@@ -123,12 +123,16 @@ def _runs(old: Loaded, new: Loaded, config: Path | None) -> Iterator[dict[str, A
 
 
 def _behaviour(old: Loaded, new: Loaded, since: str) -> Iterator[dict[str, Any]]:
+    from homing.adapters.sqlite.log import log_path
     from homing.cli.simulate import quietly, recorded
     from homing.core.journeys.programs import Programs
     from homing.simulation import Simulation
     from homing.simulation.compare import differences
 
     quietly()
+    if not log_path(old.store_path).exists():
+        click.echo("note: there are no recorded events: `homing serve` records them", err=True)
+        return
     happenings = recorded(old, since)
     played = [
         list(Simulation(one.plans, Programs(one.plans.journeys)).play(happenings))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+import re
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -24,12 +25,16 @@ from homing.config.values import (
     Zone,
     choice,
     number,
+    text,
     whole,
     zone_or_path,
 )
 from homing.core.durations import parse_duration
 
-Target: TypeAlias = Label
+Target = Annotated[
+    str,
+    text('a step\'s id, "next" or "end"', longest=73, pattern=re.compile(r"[^.]+")),
+]
 """A step's id, or ``"next"``, ``"end"``, and in a hold's branch ``"restart"``."""
 
 

@@ -9,11 +9,13 @@ from typing import TypeAlias
 
 from homing.config.actions import Actions, Send
 from homing.config.documents import Values, found_at
+from homing.config.expressions import RawMapping
 from homing.config.journeys import Exit
 from homing.config.leaves import all_of
 from homing.config.problems import KEY, Finding, Loc, shown
 from homing.config.settings import Settings
 from homing.core.fql import Condition
+from homing.core.numbers import read_number
 
 _ANSWERED_503 = f"`{KEY}` is empty: what is posted there is answered 503"
 POSTGRESQL = f"`{KEY}`: PostgreSQL is not run by this version"
@@ -82,6 +84,7 @@ def warnings_of(settings: Settings, values: Values) -> Iterator[Finding]:
     yield from _of_sending(settings)
     yield from _of_writing(settings, values)
     yield from _of_emails(settings)
+    yield from _of_constants(settings)
     for loc, condition in all_of(Condition, settings):
         for warning in condition.warnings:
             yield Finding(loc, f"`{KEY}`: {warning}")
@@ -131,6 +134,20 @@ def _of_emails(settings: Settings) -> Iterator[Finding]:
     for name in settings.email:
         if name not in sent:
             yield Finding(("email", name), f"`{KEY}` is sent by no route and no journey")
+
+
+def _of_constants(settings: Settings) -> Iterator[Finding]:
+    """Values that are the same text for every event, where that cannot be meant."""
+    for loc, raw in all_of(RawMapping, settings):
+        value = raw.value
+        if not isinstance(value, str) or value.startswith("$.") or "{{" in value:
+            continue
+        if loc[-1] == "to" and "@" not in value:
+            yield Finding(loc, f"`{KEY}` is the text {shown(value)} for every event, no address:"
+                          f" a path starts with `$.`")  # fmt: skip
+        if loc[-2:] == ("goal", "value") and read_number(value) is None:
+            yield Finding(loc, f"`{KEY}` is the text {shown(value)} for every event, no number:"
+                          f" a path starts with `$.`")  # fmt: skip
 
 
 def _sends(settings: Settings) -> Iterator[Send]:
