@@ -144,7 +144,8 @@ class TestPlans:
             "people": ("find", "get", "save"),
             "runs": ("add", "save", "before", "save_settled", "watched_of", "due", "next_due",
                      "is_due", "context", "save_context", "drop_context", "last_entry",
-                     "remember_entry", "note", "count_watched", "watched_until", "oldest_ended", "waiting_of"),
+                     "remember_entry", "note", "count_watched", "watched_until", "oldest_ended",
+                     "waiting_of"),
             "log": ("add", "after", "head"),
         }  # fmt: skip
         for space, names in hot.items():
