@@ -9,6 +9,7 @@ from tests.support.stages import engagement, identify, track
 from homing.core.effects import Dest
 from homing.core.people import Identity, IdKind, Person
 from homing.ports import Tx
+from homing.stages.take import NOBODY
 
 USER, ANONYMOUS, EMAIL = IdKind.USER, IdKind.ANONYMOUS, IdKind.EMAIL
 
@@ -61,7 +62,7 @@ class TestFound:
         await world.take(track("A", None, userId=7))
 
         (row,) = await world.events()
-        assert ("quarantined", "no userId, anonymousId or address") == (row.state, row.reason)
+        assert ("quarantined", NOBODY) == (row.state, row.reason)
 
 
 class TestLinked:

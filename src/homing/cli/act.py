@@ -89,35 +89,27 @@ def resolve_command(send: str, *, as_: str, config: Path | None, as_json: bool) 
 
 
 @click.command("reload")
-@click.option(
-    "--drain",
-    "runs",
-    flag_value="drain",
-    default="drain",
-    help="Runs of journeys end on the version they entered (default).",
-)
-@click.option(
-    "--migrate",
-    "runs",
-    flag_value="migrate",
-    help="Runs go on in the new version, if it has the step where they wait.",
-)
-@click.option(
-    "--archive",
-    "runs",
-    flag_value="archive",
-    help="Runs on older versions end now, and send nothing more.",
-)
+@click.option("--drain", is_flag=True, help="Runs end on the version they entered (default).")
+@click.option("--migrate", is_flag=True, help="Runs go on in the new version, if it can be.")
+@click.option("--archive", is_flag=True, help="Runs on older versions end now.")
 @config_option
 @json_option
-def reload_command(*, runs: str, config: Path | None, as_json: bool) -> None:  # fmt: skip
+def reload_command(
+    *, drain: bool, migrate: bool, archive: bool, config: Path | None, as_json: bool
+) -> None:
     """
     Have the running service take the changed configuration.
 
-    An invalid one is refused (exit 78), and the one in force stays. What a reload would do is
-    shown by `homing plan`.
+    An invalid one is refused (exit 78), and the one in force stays. Runs of journeys stay on the
+    version they entered, unless you say otherwise: with --migrate they go on in the new one if it
+    has the step where they wait, and the wait under way ends when it would have ended; with
+    --archive they end, and send nothing more. What a reload would do is shown by `homing plan`.
     """
+    if drain + migrate + archive > 1:
+        msg = "say one of --drain, --migrate, --archive"
+        raise click.UsageError(msg)
     loaded_config(config)
+    runs = "migrate" if migrate else "archive" if archive else "drain"
     with acting(config) as ask:
         done = {**ask({"do": "reload", "runs": runs}), "status": "reloaded"}
         rows_out([done], as_json=as_json)

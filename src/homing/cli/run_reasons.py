@@ -65,6 +65,7 @@ def journey_reasons(
     is_gone = journey.name not in asker.rules.programs.current
     return {
         "journey": journey.name,
+        "enters_when": journey.entry.when.text,
         "sends_at": list(places),
         "status": "gone" if is_gone else journey.status.value,
         "note": GONE if is_gone else _POLICY[journey.status],

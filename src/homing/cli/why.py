@@ -54,8 +54,8 @@ NOT_FIELDS: Final = {
     "refused": "why it would not leave now; null if it would",
     "routes": "rule, when, and events: the newest that could concern it, each with event, at, "
     "held, stopped_by, send, state, reason, explanation",
-    "journeys": "of every journey that sends it: journey, sends_at, status, note, runs (the "
-    "newest: run, key, state, entered_at, reasons: reason, explanation), entries (the newest "
+    "journeys": "of every journey that sends it: journey, enters_when, sends_at, status, note, "
+    "runs (the newest: run, key, state, entered_at, reasons: reason, explanation), entries (the newest "
     "events that could concern its entry: event, at, and as of an event)",
     "note": "why there is nothing to tell, or what is told of the address",
 }
@@ -374,11 +374,14 @@ def _not_out(told: Mapping[str, Any]) -> None:
 
 def _journey_not_out(journey: Mapping[str, Any]) -> None:
     heading_out(f"journey {journey['journey']}")
+    click.echo(text(f"enters when {journey['enters_when']}"))
     click.echo(text(f"sends it at {', '.join(journey['sends_at'])}"))
     if journey["note"]:
         click.echo(text(journey["note"]))
     if not journey["runs"]:
         click.echo("never entered, as far as that is kept")
+        if not journey["entries"]:
+            click.echo("none of the person's newest events is one that could have started it")
     for run in journey["runs"]:
         click.echo()
         of_key = f" of key {run['key']}" if run["key"] else ""

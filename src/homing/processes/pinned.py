@@ -124,6 +124,6 @@ def _settled(tx: Tx, run: Run, how: Runs, *, to: Journey | None, now_ms: int) ->
     if how is Runs.ARCHIVE:
         runs.archive(tx, run, now_ms=now_ms)
         return "archived"
-    if how is Runs.MIGRATE and to is not None and runs.migrate(tx, run, to):
+    if how is Runs.MIGRATE and to is not None and runs.migrate(tx, run, to, now_ms=now_ms):
         return "moved"
     return "stay"

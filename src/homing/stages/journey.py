@@ -164,11 +164,17 @@ def can_move(run: Run, journey: Journey) -> bool:
     return journey.waits_in(run.step)
 
 
-def migrate(tx: Tx, run: Run, journey: Journey) -> bool:
-    """Let a run that waits go on in another version, as long as it waits; False if it cannot."""
+def migrate(tx: Tx, run: Run, journey: Journey, *, now_ms: int) -> bool:
+    """
+    Let a run that waits go on in another version; False if it cannot.
+
+    The wait under way ends when it would have ended.
+    """
     if not can_move(run, journey):
         return False
     tx.runs.save(replace(run, version=journey.version))
+    reason = f"from version {run.version} to {journey.version}"
+    tx.runs.note([Passage(run.id, now_ms, "moved", run.step, reason=reason, due_at=run.due_at)])
     return True
 
 

@@ -37,7 +37,7 @@ CONFLICT = "conflict: this id was taken in before with another body; the first s
 ECHO = "echo: our own call came back"
 OF_A_TEST = "of a test: an email sent by `homing send-test`"
 OF_THE_ERASED = "erased: the person it was sent to has been deleted"
-NOBODY = "no userId, anonymousId or address"
+NOBODY = "no userId, anonymousId or address that is text"
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
