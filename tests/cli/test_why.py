@@ -288,7 +288,7 @@ class TestNotByAJourney:
              "changed, exit bought"),
             ("reminder", "u8", "is reserved: cap 1 per 7d: reached by journey cart, asked again "
              "at 2026-01-06T15:00:00.000+00:00"),
-            ("reminder", "v1", "by chance went none at which: a hold-out from mail"),
+            ("reminder", "v1", "by chance went none at which, not mail"),
             ("welcome", "u7", "waits at later until 2026-01-06T13:00:00.000+00:00"),
             ("welcome", "u9", "went else at who, and not pro"),
         ],

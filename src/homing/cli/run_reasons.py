@@ -166,7 +166,7 @@ class _Told:
     ) -> tuple[str, str | None]:
         others = ", ".join(missed)
         if isinstance(step, Random):
-            return f"by chance went {name} at {step.id}: a hold-out from {others}", None
+            return f"by chance went {name} at {step.id}, not {others}", None
         words = f"went {name} at {step.id}, and not {others}"
         if not isinstance(step, Split) or event is None:
             return words, None

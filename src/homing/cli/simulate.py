@@ -71,6 +71,7 @@ def simulate_command(  # noqa: PLR0913  one an option
     lines = simulation.play(happenings, until_ms=_until(until, happenings))
     _out(lines, as_json=as_json)
     _tell_unused(simulation)
+    _tell_refused(simulation)
 
 
 def _tell_unused(simulation: Simulation) -> None:
@@ -90,6 +91,12 @@ def quietly() -> None:
     from homing import log as logs
 
     logs.set_up(level="critical")
+
+
+def _tell_refused(simulation: Simulation) -> None:
+    """Entries that matched, and started nothing: the first thing that a slip in a key does."""
+    for journey, reason, count in simulation.not_entered():
+        click.echo(text(f"did not enter {journey}: {reason}: {count:,}"), err=True)
 
 
 def _read(events: Path) -> list[Happening]:

@@ -55,8 +55,8 @@ NOT_FIELDS: Final = {
     "routes": "rule, when, and events: the newest that could concern it, each with event, at, "
     "held, stopped_by, send, state, reason, explanation",
     "journeys": "of every journey that sends it: journey, enters_when, sends_at, status, note, "
-    "runs (the newest: run, key, state, entered_at, reasons: reason, explanation), entries (the newest "
-    "events that could concern its entry: event, at, and as of an event)",
+    "runs (the newest: run, key, state, entered_at, reasons: reason, explanation), entries (the "
+    "newest events that could concern its entry: event, at, and as of an event)",
     "note": "why there is nothing to tell, or what is told of the address",
 }
 SEND_FIELDS: Final = {

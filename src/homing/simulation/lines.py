@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # of these words a passage's name is a branch
 BRANCHES = frozenset({"branch", "restarted"})
+# of these its effect; what is skipped and is a send has a line of another make
+EFFECTS = frozenset({"effect", "skipped"})
 
 
 class SimLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -65,7 +67,7 @@ def of_passage(passage: Passage, run: Run, person: str) -> SimLine:
         branch=name if passage.what in BRANCHES else None,
         variant=run.variant,
         exit=name if passage.what == "exited" else None,
-        effect=name if passage.what == "effect" else None,
+        effect=name if passage.what in EFFECTS else None,
         reason=passage.reason,
         until=None if passage.due_at is None else iso_time(passage.due_at),
         value=None if passage.value is None else float(passage.value),

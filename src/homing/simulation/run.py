@@ -126,6 +126,15 @@ class Simulation:
             self.state.write_now(self._tick)
             yield from self.state.write_now(self._leave)
 
+    def not_entered(self) -> list[tuple[str, str, int]]:
+        """Events that an entry asked for and that started nothing: journey, why, how many."""
+        counts = self.state.now.books.counts()
+        return [
+            (name, reason, n)
+            for (name, what, _, reason, _), n in journey.counted(counts)
+            if what == "not_entered"
+        ]
+
     def _next_instant(self, following: Happening | None) -> int | None:
         tx = self.state.now
         times = [tx.runs.next_due(), tx.sends.next_deferred()]

@@ -20,6 +20,7 @@ from homing.config import load
 from homing.core.events import iso_time
 from homing.core.journeys.programs import Programs
 from homing.simulation import Simulation, read_happenings
+from homing.stages.journey import counted
 
 YEAR_MS = 365 * 86_400_000
 A_COMMIT = 100
@@ -200,7 +201,7 @@ async def _lateness(bench: Bench, full: Installation) -> Figure:
     total = int(100 * seconds)
     start = SystemClock().now_ms() + LEAD_MS
     _set_due(full, total, start, step_ms=10)
-    before = full.count("sends:reserved") + full.count("sends:accepted")
+    before = _sends(full)
     posts = int((seconds + LEAD_MS / 1_000) * CALM_PER_SECOND)
     async with full.service():
         await bench.load(
@@ -243,7 +244,7 @@ async def _at_once(bench: Bench, full: Installation, *, name: str, total: int) -
     bench.say(f"{total:,} runs due at one instant")
     start = SystemClock().now_ms() + LEAD_MS
     _set_due(full, total, start, step_ms=0)
-    before = full.count("sends:reserved") + full.count("sends:accepted")
+    before = _sends(full)
     async with full.service():
         calm = await _posted(bench, full, 2.0)
         loads = asyncio.create_task(_posted_until(bench, full, before + total))
@@ -304,9 +305,10 @@ async def _fired(full: Installation, sends: int, timeout_s: float = 600.0) -> in
 
 
 def _sends(installation: Installation) -> int:
+    """How many sends the journey has reserved; the route's are not among them."""
     with installation.looking() as tx:
         counts = tx.books.counts()
-    return sum(counts.get(f"sends:{state}", 0) for state in ("reserved", "in_flight", "accepted"))
+    return sum(n for (_, what, *_), n in counted(counts) if what == "send")
 
 
 def _waiting(installation: Installation, step: str = "wait") -> int:
