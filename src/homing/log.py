@@ -112,7 +112,7 @@ def set_up(*, level: str = "info", journal: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
     # aiohttp would log a stranger's bytes with a traceback
@@ -130,7 +130,11 @@ class _Prioritised:
 
 
 class _Unfailing:
-    """Standard error that may be closed or full: a log line is never worth a delivery."""
+    """
+    Standard error that may be closed or full: a log line is never worth a delivery.
+
+    A line is one write: several processes write to the same end.
+    """
 
     def write(self, text: str) -> int:
         """Write, or not."""

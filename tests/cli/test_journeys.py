@@ -62,7 +62,7 @@ class TestShow:
         assert (8, 1, 6) == tuple(steps["wait"][n] for n in ("entered", "waiting", "passed"))
         assert {"bought": 1} == steps["wait"]["exited"]
         assert {
-            "changed": {"to": "restart", "taken": 0}, "timeout": {"to": "size", "taken": 6},
+            "changed": {"to": "restart", "taken": 1}, "timeout": {"to": "size", "taken": 6},
         } == steps["wait"]["branches"]  # fmt: skip
         assert {"to": "end", "taken": 2} == steps["which"]["branches"]["none"]
         assert "send email reminder" == steps["remind"]["does"]

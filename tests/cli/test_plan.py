@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from tests.cli.carts import CONFIG
-from tests.cli.conftest import Command, Result
+from tests.cli.conftest import Result, homing
 
 # of NOON, long before any test: all that was recorded
 ALL = "3650d"
+# in processes of their own: a simulation sets up logging, which would last longer than one test
 Plan = Callable[..., Result]
 
 
 @pytest.fixture
-def plan(carts: Path, inside: Command, tmp_path: Path) -> Plan:
+def plan(carts: Path, tmp_path: Path) -> Plan:
     """Plans the configuration with some words changed."""
 
     def planned(*changes: tuple[str, str], options: tuple[str, ...] = ("--json",)) -> Result:
@@ -27,7 +28,7 @@ def plan(carts: Path, inside: Command, tmp_path: Path) -> Plan:
             text = text.replace(old, new)
         changed = tmp_path / "new.toml"
         changed.write_text(text)
-        return inside(carts, "plan", changed, "--since", ALL, *options)
+        return homing(carts, "plan", changed, "--since", ALL, *options)
 
     return planned
 
@@ -144,14 +145,12 @@ class TestPlan:
         for word in ("STRUCTURE", "RUNS", "BEHAVIOUR", "moved: "):
             assert word in said
 
-    def test_a_file_that_was_changed_in_its_place(
-        self, carts: Path, inside: Command, tmp_path: Path
-    ) -> None:
+    def test_a_file_that_was_changed_in_its_place(self, carts: Path, tmp_path: Path) -> None:
         """Its journeys are compared with those that the store knows."""
         folder = Path(shutil.copytree(carts, tmp_path / "shop"))
         config = folder / "homing.toml"
         config.write_text(CONFIG.replace('hold = "2h"', 'hold = "3h"'))
-        done = inside(folder, "plan", config, "--json", "--since", ALL)
+        done = homing(folder, "plan", config, "--json", "--since", ALL)
 
         assert [("journey", "cart", "changed")] == [
             (row["section"], row["name"], row["change"]) for row in part(done, "structure")
@@ -160,17 +159,17 @@ class TestPlan:
         (row,) = (row for row in part(done, "behaviour") if row["email"] == "reminder")
         assert row["moved"] >= 1
 
-    def test_an_invalid_file_is_refused(self, carts: Path, inside: Command, tmp_path: Path) -> None:
+    def test_an_invalid_file_is_refused(self, carts: Path, tmp_path: Path) -> None:
         """As `check` refuses it."""
         (tmp_path / "new.toml").write_text("[journey.x]\n")
 
-        assert 78 == inside(carts, "plan", tmp_path / "new.toml").code
+        assert 78 == homing(carts, "plan", tmp_path / "new.toml").code
 
 
 class TestSimulateFromStore:
-    def test_recorded_events_are_played(self, shop: Command) -> None:
+    def test_recorded_events_are_played(self, carts: Path) -> None:
         """The same each time, to the byte."""
-        first, second = (shop("simulate", "--from-store", "--json") for _ in range(2))
+        first, second = (homing(carts, "simulate", "--from-store", "--json") for _ in range(2))
 
         assert 0 == first.code
         assert first.out == second.out
@@ -179,10 +178,10 @@ class TestSimulateFromStore:
     @pytest.mark.parametrize(
         "args", [(), ("--from-store", "events.jsonl"), ("events.jsonl", "--since", "1d")]
     )
-    def test_one_source_of_events(self, shop: Command, args: tuple[str, ...]) -> None:
+    def test_one_source_of_events(self, carts: Path, args: tuple[str, ...]) -> None:
         """A file, or the store."""
-        assert 2 == shop("simulate", *args).code
+        assert 2 == homing(carts, "simulate", *args).code
 
-    def test_only_the_newest(self, shop: Command) -> None:
+    def test_only_the_newest(self, carts: Path) -> None:
         """All were recorded long ago."""
-        assert "" == shop("simulate", "--from-store", "--since", "1d", "--json").out
+        assert "" == homing(carts, "simulate", "--from-store", "--since", "1d", "--json").out

@@ -58,6 +58,11 @@ def journey_of(name: str) -> str:
     )
 
 
+def unexpected(stderr: str) -> list[str]:
+    """What is told beside the lines, but for the events that start nothing."""
+    return [line for line in stderr.splitlines() if not line.startswith("did not enter ")]
+
+
 class TestEvery:
     def test_there_are_eleven(self) -> None:
         """None is missing, and each is told of on the first page."""
@@ -97,7 +102,7 @@ class TestEvery:
 
         printed = [orjson.loads(line) for line in done.stdout.splitlines()]
         assert list(lines("browse-abandonment")) == printed
-        assert b"" == done.stderr
+        assert not unexpected(done.stderr.decode())
 
     @pytest.mark.parametrize("name", NAMES)
     def test_the_commands_of_its_page_run_as_they_stand(self, name: str) -> None:
@@ -106,7 +111,7 @@ class TestEvery:
 
         done = shell(block, ROOT)
 
-        assert (0, "") == (done.returncode, done.stderr)
+        assert (0, []) == (done.returncode, unexpected(done.stderr))
         checked, _, played = done.stdout.partition("AT  ")
         assert re.search(r"1 journey, \d warnings?; version \w+\n$", checked)
         assert f"AT  {played}".startswith((FOLDER / name / "timeline.txt").read_text() + "{")
