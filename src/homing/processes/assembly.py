@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from homing.core.decide import Rules
 from homing.core.errors import HomingError
 from homing.pipeline import Stages
 from homing.processes.pinned import programs_of, renewed
+from homing.processes.tags import Tags
 from homing.stages.alert import Alerter
 from homing.stages.deliver import Deliverer, Post
 from homing.stages.evaluate import Evaluator
@@ -151,7 +151,7 @@ async def assemble(
     renderer = EmailRenderer()
     plans = plans_of(loaded)
     programs = await store.write(lambda tx: programs_of(tx, loaded, now_ms=clock.now_ms()))
-    taker = Taker(clock, Rules(plans, programs), lambda: secrets.randbits(40))
+    taker = Taker(clock, Rules(plans, programs), Tags())
     evaluate = Evaluator(store, reader, clock, taker=taker)
     deliver = Deliverer(
         store, sendgrid, clock, Post.of(plans),
