@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from tests.stages.conftest import World
+from tests.stages.test_journey import CART, added
+from tests.support.journeys import Life
 from tests.support.stages import DAY, HOUR, MINUTE, NO_ANSWER, SECOND, engagement, track
 
 from homing.core.effects import SendFlag
+from homing.ports import Store
 from homing.stages.health import GRACE_S
 
 
@@ -192,6 +195,46 @@ class TestPrune:
         Neither an event nor a quarantined one.
         """
         assert world.clock.now_ms() - 90 * DAY == world.sweep.log_horizon_ms()
+
+
+class TestRuns:
+    async def test_what_a_run_knows_goes_with_its_goal_and_the_run_with_its_sends(
+        self, store: Store
+    ) -> None:
+        """
+        Nothing is kept for ever of who was in a journey, but that they entered it once.
+        """
+        life = Life.over(store, CART)
+        await life.come(added("c1"))
+        await life.go_on(3 * DAY)
+        (run,) = await life.runs()
+        assert not run.is_alive
+        sweep = life.process.sweep
+
+        async def swept(ms: int) -> tuple[bool, bool]:
+            life.clock.forward(ms)
+            await sweep.sweep()
+            await sweep.sweep()
+            return await store.write(
+                lambda tx: (bool(tx.runs.context(run.id)), tx.runs.get(run.id) is not None)
+            )
+
+        assert (True, True) == await swept(HOUR)
+        assert (False, True) == await swept(40 * DAY)
+        await life.come(added("c2"))  # the newest run stays, whatever its age
+        assert (False, False) == await swept(400 * DAY)
+
+    async def test_a_run_that_waits_stays_however_long(self, store: Store) -> None:
+        """
+        With all that it knows.
+        """
+        life = Life.over(store, CART.replace('"2h"', '"900d"'))
+        await life.come(added("c1"))
+        life.clock.forward(800 * DAY)
+        await life.process.sweep.sweep()
+
+        assert (await life.run()).is_alive
+        assert await store.write(lambda tx: tx.runs.context(1))
 
 
 class TestHealth:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from homing.core.effects import SendFlag
 from homing.core.plans import OnUnknown
 from homing.log import ROWS_PRUNED, SEND_FELL_SILENT, SEND_RESOLVED, log
@@ -101,6 +103,17 @@ class Sweeper:
         gone += tx.effects.prune(events, dead_before_ms=dead, limit=PRUNE_BATCH)
         gone += tx.sends.prune(now - int(kept.sends_s * 1000), limit=PRUNE_BATCH)
         gone += tx.events.forget_seen(now - int(kept.dedupe_s * 1000), limit=PRUNE_BATCH)
+        gone += _unwatched(tx, now=now)
+        # as long as the sends that they reserved
+        gone += tx.runs.prune(now - int(kept.sends_s * 1000), limit=PRUNE_BATCH)
         if gone:
             log.info(ROWS_PRUNED, rows=gone)
         return gone
+
+
+def _unwatched(tx: Tx, *, now: int) -> int:
+    """Let runs go whose goal and sends are over: nothing concerns them, what they know goes."""
+    over = tx.runs.watched_until(now, limit=PRUNE_BATCH)
+    for run in over:
+        tx.runs.save(replace(run, watch_until=None))
+    return len(over)
