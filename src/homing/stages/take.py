@@ -283,6 +283,7 @@ class Taker:
 
     def _united(self, tx: Tx, person: int) -> None:
         """Two people have become one: of two runs under one key one stays."""
+        self._ledger.write(tx)  # it reads and writes sends, too
         observe = None if self.observer is None else self.observer.passed
         journey.merged(tx, person, now_ms=self.clock.now_ms(), observe=observe)
 
