@@ -15,10 +15,10 @@ from homing.core.effects import SendRow
 from homing.core.events import Happened
 from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
-from homing.core.journeys.engine import Line, Moment, Outcome
 from homing.core.journeys.program import Journey
 from homing.core.journeys.programs import Programs
 from homing.core.journeys.run import FOREVER, Context, Run
+from homing.core.journeys.walk import Line, Moment, Outcome
 from homing.core.people import Person
 from homing.core.plans import Plans
 from homing.ports import Store, Tx

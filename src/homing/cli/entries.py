@@ -15,10 +15,9 @@ from msgspec.structs import replace
 from homing.cli.show import time_text
 from homing.core.decide import PersonFacts
 from homing.core.durations import duration_text
-from homing.core.journeys.contexts import unpack
-from homing.core.journeys.engine import journey_root, key_in
+from homing.core.journeys.contexts import journey_root, unpack
 from homing.core.journeys.entering import Entering, Last, Refused, entering
-from homing.core.journeys.program import RESTART, Awaited, Exit, Goal
+from homing.core.journeys.program import RESTART, Awaited, Exit, Goal, key_in
 from homing.core.journeys.run import Passage, Run, RunState
 
 if TYPE_CHECKING:

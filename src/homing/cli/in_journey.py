@@ -39,7 +39,7 @@ class InJourney:
 
     def root(self, event: Mapping[str, Any], entered_at: str) -> dict[str, object]:
         """What mappings see as ``journey``, in the shape the engine gives it."""
-        from homing.core.journeys.engine import key_in
+        from homing.core.journeys.program import key_in
 
         entry = self.context.get("entry", event)
         latest = self.latest(event)

@@ -123,7 +123,7 @@ def _matched(journey: Journey) -> Iterator[tuple[Loc, Entry | Exit | Goal | Awai
 
 
 def _has_key(path: KeyPath, event: Mapping[str, Any]) -> bool:
-    from homing.core.journeys.engine import key_in
+    from homing.core.journeys.program import key_in
 
     return key_in(path, event) is not None
 

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from homing.core import gate
 from homing.core.durations import duration_text
 from homing.core.journeys import moments
-from homing.core.journeys.engine import watch_until
 from homing.core.journeys.program import Status
 from homing.core.journeys.run import FOREVER, OF_ITSELF, RunState, exit_origin, run_of
+from homing.core.journeys.watching import watch_until
 from homing.core.ledger import CLAIMABLE
 from homing.core.plans import EmailClass
 from homing.stages import compose, moves

@@ -19,10 +19,11 @@ from homing.core.effects import CannotDo, NotRun, WantCall, WantSend, WantSuppre
 from homing.core.gate import Refusal
 from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
-from homing.core.journeys.engine import Moment, Outcome
 from homing.core.journeys.entering import Entering, Last, entering
 from homing.core.journeys.program import Journey, Reentry, Status
 from homing.core.journeys.run import Context, Passage, Run, RunSignal, RunState
+from homing.core.journeys.walk import Moment, Outcome
+from homing.core.journeys.watching import has_sends_out, watch_until
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Definition
 from homing.stages import crash, moves, reserve
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from homing.core.decide import Rules
     from homing.core.effects import Wish
     from homing.core.events import Happened
-    from homing.core.journeys.engine import Line
     from homing.core.journeys.programs import Programs
+    from homing.core.journeys.walk import Line
     from homing.core.people import Person
     from homing.ports import Tx
     from homing.stages.identity import Known
@@ -100,7 +101,7 @@ def _supersede(tx: Tx, before: Sequence[Run], at_ms: int) -> None:
     The new run speaks of the same thing with newer words: else both emails would leave together.
     """
     for run in before:
-        if engine.has_sends_out(run, at_ms):
+        if has_sends_out(run, at_ms):
             for row in tx.sends.of_run(run.id):
                 if row.deferred is not None and row.state in CLAIMABLE:
                     moves.refuse(tx, row, Refusal("skipped", SUPERSEDED))
@@ -273,9 +274,9 @@ class _Record:
         run = self._carry_out(run, outcome.lines)
         if run.converted_at is not None:
             run = self._touched(run, outcome.lines)
-        watch_until = engine.watch_until(self.journey, run, self.moment.at_ms)
-        if watch_until != run.watch_until:
-            run = replace(run, watch_until=watch_until)
+        until = watch_until(self.journey, run, self.moment.at_ms)
+        if until != run.watch_until:
+            run = replace(run, watch_until=until)
         if is_new:
             tx.runs.add(run, packed or b"")
         else:

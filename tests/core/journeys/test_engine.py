@@ -15,8 +15,8 @@ from tests.support.stages import DAY, HOUR, MINUTE, NOON
 from homing.core import people
 from homing.core.effects import CannotDo, WantCall, WantSend
 from homing.core.journeys import engine
-from homing.core.journeys.engine import MAX_SEEN, Moment, key_in
-from homing.core.journeys.program import KeyPath
+from homing.core.journeys.engine import MAX_SEEN
+from homing.core.journeys.program import KeyPath, key_in
 from homing.core.journeys.run import (
     FOREVER,
     MAX_PASSAGES,
@@ -25,6 +25,8 @@ from homing.core.journeys.run import (
     exit_origin,
     origin_of,
 )
+from homing.core.journeys.walk import Moment
+from homing.core.journeys.watching import watch_until
 from homing.core.mapping.paths import compile_path
 from homing.core.people import Person
 
@@ -512,11 +514,11 @@ track = { event = "Saved", properties = { n = "$.properties.n" } }
         play = Play(text).enter()
         play.run = changed(play.run, sends_until=NOON + HOUR)
         assert RunState.FAILED is play.run.state
-        assert NOON + HOUR == engine.watch_until(play.journey, play.run, NOON)
+        assert NOON + HOUR == watch_until(play.journey, play.run, NOON)
 
         play.hear("Bought")
         assert ["exited: bought"] == play.cancels
-        assert None is engine.watch_until(play.journey, play.run, NOON)
+        assert None is watch_until(play.journey, play.run, NOON)
 
 
 class TestGoal:
@@ -559,7 +561,7 @@ class TestGoal:
             play.tick()
             assert RunState.COMPLETED is play.run.state
         play.now = NOON + after
-        watched = engine.watch_until(play.journey, play.run, NOON + HOUR)
+        watched = watch_until(play.journey, play.run, NOON + HOUR)
         play.hear("Bought")
 
         assert is_counted is (play.run.converted_at is not None)
@@ -588,10 +590,10 @@ class TestGoal:
         """
         play = Play(ENTRY + GOAL + step("a", SEND)).enter()
         until = NOON + DAY + 1
-        assert until == engine.watch_until(play.journey, play.run, NOON)
+        assert until == watch_until(play.journey, play.run, NOON)
         play.hear("Bought")
 
-        assert None is engine.watch_until(play.journey, play.run, NOON)
+        assert None is watch_until(play.journey, play.run, NOON)
 
 
 class TestSplit:
@@ -932,7 +934,7 @@ class TestHeard:
         """
         play = Play(ENTRY + step("a", "delay = '1h'")).enter()
 
-        assert FOREVER == engine.watch_until(play.journey, play.run, NOON)
+        assert FOREVER == watch_until(play.journey, play.run, NOON)
 
 
 EVENTS = st.sampled_from(["Start", "Yes", "No", "Again", "Bought", "tick", "over"])

@@ -1,4 +1,4 @@
-"""What a run knows, as bytes: each event once, however often it is spoken of."""
+"""What a run knows: how it grows, what conditions and mappings see of it, and it as bytes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,41 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
-from homing.core.events import Happened
-from homing.core.journeys.run import Context, Seen
+from homing.core.events import Happened, iso_time
+from homing.core.journeys.run import Context, Run, Seen
 from homing.core.wire import json_bytes
 
 
+def with_event(context: Context, event: Happened, branch: str | None) -> Context:
+    """What a run knows once it has taken an event."""
+    name = event.name or event.type
+    branches = context.branches if branch is None else {**context.branches, branch: event}
+    return replace(context, latest=event, events={**context.events, name: event}, branches=branches)
+
+
+def journey_root(run: Run, context: Context) -> dict[str, object]:
+    """What conditions and mappings see as ``journey``."""
+    branches: dict[str, dict[str, object]] = {}
+    for place, event in context.branches.items():
+        step, _, name = place.partition(".")
+        branches.setdefault(step, {})[name] = event.data
+    return {
+        "id": run.journey,
+        "key": run.key,
+        "step": run.step,
+        "variant": run.variant,
+        "entered_at": iso_time(run.entered_at),
+        "entry": context.entry.data,
+        "latest": context.latest.data,
+        "events": {name: event.data for name, event in context.events.items()},
+        "branch": branches,
+    }
+
+
 def pack(context: Context) -> bytes:
-    """A context as JSON."""
+    """A context as JSON: each event once, however often it is spoken of."""
     known: dict[int, int] = {}
     events: list[object] = []
 

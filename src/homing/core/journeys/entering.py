@@ -8,8 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from homing.core.decide import PersonFacts
-from homing.core.journeys.engine import key_in
-from homing.core.journeys.program import Reentry, Repeat
+from homing.core.journeys.program import Reentry, Repeat, key_in
 from homing.core.journeys.run import RunState
 
 if TYPE_CHECKING:

@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from homing.core.fql.values import text_of
+from homing.core.mapping import ABSENT
 
 if TYPE_CHECKING:
     from homing.core.fql import Condition
@@ -57,6 +60,15 @@ class KeyPath:
 
     text: str
     read: Callable[[object], object] = field(compare=False, repr=False)
+
+
+def key_in(path: KeyPath | None, event: Mapping[str, Any]) -> str | None:
+    """The key an event holds, as text; "" without a path, None where there is no value."""
+    if path is None:
+        return ""
+    value = path.read(event)
+    text = None if value is ABSENT or isinstance(value, dict | list) else text_of(value)
+    return text or None
 
 
 @dataclass(frozen=True, slots=True)
