@@ -682,6 +682,13 @@ class Api(Protocol):
         """Make one call; whatever goes wrong is told by the answer, never raised."""
 
 
+class Files(Protocol):
+    """Files that an API points to: exports, lists of errors."""
+
+    async def fetch(self, url: str, into: Callable[[bytes], object]) -> Answer:
+        """Read a file piece by piece; whatever goes wrong is told by the answer."""
+
+
 class Renderer(Protocol):
     """Renders emails whose templates are ours; off the event loop."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from homing.core.outcomes import MAX_WAIT_S, Answer, Outcome, RetryLater
+from homing.core.outcomes import MAX_WAIT_S, Answer, Outcome, RetryLater, told_wait_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +24,14 @@ class Rate:
         monotonic_s: A clock that never jumps.
 
         wall_s: Unix seconds, which ``X-RateLimit-Reset`` speaks of.
+
+        share: How much of the limit that the API tells may be used up; the rest is for others.
     """
 
     per_second: float
     monotonic_s: Callable[[], float]
     wall_s: Callable[[], float]
+    share: float = 1.0
     _tokens: float = field(init=False)
     _at: float = field(init=False)
     _closed_until: float = 0.0
@@ -68,6 +71,18 @@ class Rate:
         elif answer.headers.get("X-RateLimit-Remaining") == "0":
             self._close(self._reset_s(answer.headers.get("X-RateLimit-Reset")))
 
+    def listen(self, answer: Answer, *, now_ms: int) -> None:
+        """Heed an answer that nobody has judged, see `heed`: stop where our share is used up."""
+        if answer.status == 429:
+            self._close(told_wait_s(answer.headers, now_ms=now_ms) or 1.0)
+            return
+        limit, left = (
+            _count(answer.headers.get(name))
+            for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining")
+        )
+        if left is not None and left <= (limit or 0) * (1.0 - self.share):
+            self._close(self._reset_s(answer.headers.get("X-RateLimit-Reset")))
+
     def _close(self, wait_s: float) -> None:
         self._closed_until = max(self._closed_until, self.monotonic_s() + wait_s)
 
@@ -75,3 +90,7 @@ class Rate:
         if reset is None or not (reset.isascii() and reset.isdigit() and len(reset) < 12):
             return 0.0
         return min(max(0.0, int(reset) - self.wall_s()), MAX_WAIT_S)
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
