@@ -42,6 +42,23 @@ class SqliteRuns:
         self._db = db
         self._execute = executing(db)
         self._on_delete = on_delete
+        # by version, how many watched runs more it has than the table says
+        self._watched: Counter[tuple[str, str]] = Counter()
+
+    def mark(self) -> Counter[tuple[str, str]]:
+        """What is counted and not yet written, to return to by `reset`."""
+        return self._watched.copy()
+
+    def reset(self, mark: Counter[tuple[str, str]]) -> None:
+        """Forget what was counted since the mark."""
+        self._watched = mark
+
+    def flush(self) -> None:
+        """Write the counts of watched runs: once a transaction, not once a run."""
+        changes, self._watched = self._watched, Counter()
+        rows = [(*version, n) for version, n in changes.items() if n]
+        if rows:
+            self._db.executemany(SQL.count_watched, rows)
 
     def next_id(self) -> int:
         """The id the next run gets."""
@@ -51,7 +68,7 @@ class SqliteRuns:
         """Add a run under the id that `next_id` gave."""
         self._execute(SQL.add, astuple(run))  # its fields are the columns, in order
         if run.watch_until is not None:
-            self._execute(SQL.count_watched, (run.journey, run.version, 1))
+            self._watched[run.journey, run.version] += 1
             if context:
                 self._execute(SQL.save_context, (run.id, context))
 
@@ -156,7 +173,7 @@ class SqliteRuns:
         gone = [run for person in whose for run in self._runs(SQL.of_person, (person,))]
         for run in gone:
             if run.watch_until is not None:
-                self._execute(SQL.count_watched, (run.journey, run.version, -1))
+                self._watched[run.journey, run.version] -= 1
         numbers = [(run.id,) for run in gone]
         for sql in (SQL.drop_context, SQL.drop_passages, SQL.drop):
             self._db.executemany(sql, numbers)
@@ -180,6 +197,7 @@ class SqliteRuns:
         for sql in (SQL.drop_passages, SQL.drop):
             self._db.executemany(sql, gone)
         rows: int = sum(rows for _, rows in old[: len(gone)])
+        self.flush()
         self._execute(SQL.prune_counts)
         self._execute(SQL.prune_versions)
         return rows + int(self._db.changes())
@@ -190,6 +208,7 @@ class SqliteRuns:
 
     def definitions(self) -> list[Definition]:
         """The versions that a watched run is on, and of each journey, as its last, the newest."""
+        self.flush()
         return [Definition(*row) for row in self._execute(SQL.definitions).fetchall()]
 
     def waiting_of(self, journey: str, version: str, *, after: int, limit: int) -> list[Run]:
@@ -224,9 +243,9 @@ class SqliteRuns:
         if before == after:
             return
         if before is not None:
-            self._execute(SQL.count_watched, (*before, -1))
+            self._watched[before] -= 1
         if after is not None:
-            self._execute(SQL.count_watched, (*after, 1))
+            self._watched[after] += 1
 
     def _keep(self, run: Run, context: bytes | None) -> None:
         if run.watch_until is None or context == b"":

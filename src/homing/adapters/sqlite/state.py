@@ -106,13 +106,13 @@ class SqliteState:
         """
 
         def counted() -> T:
-            mark = self._tx.books.mark()
+            mark = self._tx.mark()
             try:
                 result = job(self._tx)
             except BaseException:
-                self._tx.books.reset(mark)
+                self._tx.reset(mark)
                 raise
-            self._tx.books.flush()
+            self._tx.flush()
             return result
 
         return await self._writer.run(counted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from homing.adapters.sqlite.books import SqliteBooks
 from homing.adapters.sqlite.effects import SqliteEffects
@@ -16,9 +16,13 @@ from homing.adapters.sqlite.sends import SqliteSends
 from homing.adapters.sqlite.suppressions import SqliteSuppressions
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     import apsw
 
     from homing.adapters.sqlite.engine import Transaction
+
+Counted: TypeAlias = "tuple[dict[str, int], Counter[tuple[str, str]]]"
 
 
 class SqliteTx:
@@ -51,22 +55,37 @@ class SqliteTx:
 
     def savepoint(self) -> Savepoint:
         """Undo what the block did, its counts too, if it raises."""
-        return Savepoint(self._transaction, self.books)
+        return Savepoint(self._transaction, self)
+
+    def mark(self) -> Counted:
+        """What is counted and not yet written, to return to by `reset`."""
+        return self.books.mark(), self.runs.mark()
+
+    def reset(self, mark: Counted) -> None:
+        """Forget what was counted since the mark."""
+        books, runs = mark
+        self.books.reset(books)
+        self.runs.reset(runs)
+
+    def flush(self) -> None:
+        """Write what was counted: the transaction's function has ended."""
+        self.books.flush()
+        self.runs.flush()
 
 
 class Savepoint:
     """One block of a transaction; blocks nest."""
 
-    __slots__ = ("_books", "_mark", "_transaction")
+    __slots__ = ("_mark", "_transaction", "_tx")
 
-    def __init__(self, transaction: Transaction, books: SqliteBooks) -> None:
+    def __init__(self, transaction: Transaction, tx: SqliteTx) -> None:
         self._transaction = transaction
-        self._books = books
-        self._mark: dict[str, int] = {}
+        self._tx = tx
+        self._mark = tx.mark()
 
     def __enter__(self) -> None:
         self._transaction.mark()
-        self._mark = self._books.mark()
+        self._mark = self._tx.mark()
 
     def __exit__(
         self,
@@ -77,5 +96,5 @@ class Savepoint:
         if error is None:
             self._transaction.keep()
             return
-        self._books.reset(self._mark)
+        self._tx.reset(self._mark)
         self._transaction.undo(error)
