@@ -12,7 +12,13 @@ The whole path on one page. Read this first.
     deliver    claim -> intent -> send -> outcome  worker     stages/deliver.py
                  may it leave now?                            stages/admit.py
     suppress   opt-outs and opt-ins -> SendGrid    worker     stages/suppress.py
+    contacts   people -> Marketing contacts, lists   worker  stages/contacts.py
+                 what a decision asks for                     stages/enlist.py
+                 written, and confirmed                       stages/contact_jobs.py
+                 taken off, and seen to be off                stages/unlist.py
     home       calls -> Segment, in batches        worker     stages/write_back.py
+    reconcile  what webhooks missed                worker     stages/reconcile_suppressions.py
+                 rows of SendGrid's lists                     stages/listed.py
     sweep      waits for evidence, retention       worker     stages/sweep.py
     fill       the past of a new did()             worker     stages/fill.py
     alert      what a person should look at        worker     stages/alert.py
@@ -28,10 +34,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from homing.stages.alert import Alerter
+from homing.stages.contacts import Contacts
 from homing.stages.deliver import Deliverer
 from homing.stages.evaluate import Evaluator
 from homing.stages.fill import Filler
 from homing.stages.loop import Loop
+from homing.stages.reconcile_suppressions import SuppressionReconciler
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Sweeper
 from homing.stages.wake import Waker
@@ -50,10 +58,17 @@ class Stages:
     wake: Waker
     deliver: Deliverer
     suppress: Suppress
+    contacts: Contacts
     write_back: WriteBack
+    reconcile: SuppressionReconciler
     sweep: Sweeper
     fill: Filler
     alert: Alerter
+
+    @property
+    def delivering(self) -> tuple[Deliverer, Suppress, Contacts, WriteBack]:
+        """Those that take what was decided outside."""
+        return self.deliver, self.suppress, self.contacts, self.write_back
 
 
 def loops(
@@ -76,17 +91,20 @@ def loops(
     async def swept() -> int:
         return _wake(stages, await sweep.sweep())
 
+    stages.reconcile.on_repaired = lambda: _wake(stages, 1)
     turns: tuple[tuple[str, Turn, asyncio.Event, Callable[[], float]], ...] = (
         ("evaluate", evaluated, evaluate.wake, _long),
         ("wake", woken, wake.wake, wake.idle_s),
         ("deliver", stages.deliver.deliver_batch, stages.deliver.wake, stages.deliver.idle_s),
         ("suppress", stages.suppress.deliver_batch, stages.suppress.wake, _long),
+        ("contacts", stages.contacts.deliver_batch, stages.contacts.wake, _long),
         (
             "write back",
             stages.write_back.deliver_batch,
             stages.write_back.wake,
             stages.write_back.wait_s,
         ),
+        ("reconcile", stages.reconcile.turn, stages.reconcile.wake, _long),
         ("sweep", swept, asyncio.Event(), _long),
         ("fill", stages.fill.fill, stages.fill.wake, _long),
         ("alert", stages.alert.tell, asyncio.Event(), _long),
@@ -97,7 +115,7 @@ def loops(
 def _wake(stages: Stages, done: int) -> int:
     """What was decided may have made work for those who deliver."""
     if done:
-        for stage in (stages.deliver, stages.suppress, stages.write_back):
+        for stage in stages.delivering:
             stage.wake.set()
     return done
 

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from homing.core.journeys.run import Passage, Run
     from homing.core.journeys.statistics import Mailed, Member, Stand
     from homing.core.mail import Rendered
+    from homing.core.marketing.jobs import Job
+    from homing.core.marketing.members import ListMember
     from homing.core.outcomes import Answer
     from homing.core.people import Identity, Person
     from homing.core.plans import Email
+    from homing.core.reconcile_suppressions import Repair
     from homing.core.suppression import Records, Suppression
 
 T = TypeVar("T")
@@ -278,7 +281,33 @@ class Suppressions(Protocol):
         """Write one."""
 
     def hide(self, address: str) -> None:
-        """Keep the records of an erased person under the keyed hash alone."""
+        """
+        Keep the records of an erased person under the keyed hash alone.
+
+        What was noted of the address goes.
+        """
+
+    def is_hidden(self, address: str) -> bool:
+        """Whether records of the address are kept under the keyed hash alone."""
+
+    def mark(self, address: str, scope: str, *, reading: int) -> None:
+        """Keep that a reading of SendGrid's lists (its number) met a record, if there is one."""
+
+    def unmarked(self, scope: str, *, reading: int, limit: int) -> list[tuple[str, Suppression]]:
+        """
+        Some of the opt-outs within a scope that were not met since *reading*, in any order.
+
+        With their addresses, in lower case; not those that are hidden.
+        """
+
+    def note(self, repair: Repair, *, reading: int) -> None:
+        """Keep what a reading found missing."""
+
+    def noted(self, reading: int, *, limit: int) -> list[Repair]:
+        """What a reading found missing, in order; addresses in lower case."""
+
+    def forget_noted(self, *, keep: int) -> None:
+        """Drop what readings other than *keep* found missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +343,16 @@ class Sends(Protocol):
 
     def deferred_of(self, rule: str, *, limit: int) -> list[SendRow]:
         """The deferred sends of a rule, oldest first."""
+
+    def lookup(self, number: int) -> bytes | None:
+        """With what a send is resolved again once it is looked up; None if it is not to be."""
+
+    def fill_in(self, row: SendRow, data: bytes) -> None:
+        """
+        Save a send that was looked up: with its address, traced, and its template data.
+
+        What it was to be resolved with goes.
+        """
 
     def mark_marketing(self, person: int, *, at: int, send: int) -> None:
         """Keep that a send of marketing left for a person at *at*; once is enough."""
@@ -422,13 +461,22 @@ class Effects(Protocol):
         """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
 
     def done(self, numbers: Iterable[int]) -> int:
-        """They are done: their payload goes; how many of them were still ready."""
+        """They are done: their payload goes; how many of them were still ready or sent."""
+
+    def sent(self, numbers: Iterable[int]) -> int:
+        """An API works on them: they are not `ready` meanwhile; how many were so."""
+
+    def unsent(self, numbers: Iterable[int]) -> int:
+        """Try sent ones again, at their places; how many there were."""
+
+    def many(self, numbers: Sequence[int]) -> list[Effect]:
+        """Those of these effects that are ready or sent."""
 
     def retry(self, number: int, *, due_at: int, counts: bool, reason: str) -> None:
         """Try a ready one again at *due_at*; *counts* says whether it was an attempt."""
 
     def dead(self, number: int, reason: str) -> bool:
-        """It will not be tried again unless a person says so; False if it was not ready."""
+        """It will not be tried again unless a person says so; False if it was over before."""
 
     def revive(self, number: int, *, now: int) -> bool:
         """Try a dead one again; False if it is not dead."""
@@ -465,6 +513,70 @@ class Effects(Protocol):
 
             dead_before_ms: The same of dead and dropped ones.
         """
+
+
+class AudienceMember(msgspec.Struct, frozen=True, gc=False):
+    """Somebody in an audience: since when, and by which event."""
+
+    person: int
+    at: int
+    event: int | None
+
+
+class Members(Protocol):
+    """Who is in which audience, and who should be on which list."""
+
+    def enter(self, audience: str, member: AudienceMember) -> None:
+        """Somebody is in an audience; of one who was, the newest event is kept."""
+
+    def leave(self, audience: str, person: int) -> None:
+        """Somebody is out of an audience."""
+
+    def count(self, audience: str) -> int:
+        """How many are in an audience."""
+
+    def audiences(self) -> Mapping[str, int]:
+        """How many are in each audience that has anybody."""
+
+    def of_audience(self, audience: str, *, after: int, limit: int) -> list[AudienceMember]:
+        """Who is in an audience, in order of person, from beyond *after*."""
+
+    def get(self, list_name: str, address: str) -> ListMember | None:
+        """What is wanted of a list and an address."""
+
+    def save(self, member: ListMember) -> None:
+        """Write it."""
+
+    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None) -> None:
+        """Keep what SendGrid may have been told of addresses that are known."""
+
+    def of_person(self, person: int) -> list[ListMember]:
+        """What is wanted of a person's addresses."""
+
+    def of_list(self, list_name: str, *, after: str, limit: int) -> list[ListMember]:
+        """What is wanted of a list, in order of address, from beyond *after*."""
+
+    def merge(self, loser: int, winner: int) -> None:
+        """Let audiences and addresses of one person be another's."""
+
+    def erase(self, people: Sequence[int]) -> None:
+        """Delete what is known of persons, soon without a trace."""
+
+
+class Jobs(Protocol):
+    """What SendGrid's Marketing API works on for us, from before the call until it is confirmed."""
+
+    def add(self, job: Job) -> Job:
+        """Keep a job under a number of its own: it has that."""
+
+    def save(self, job: Job) -> None:
+        """Write a changed job."""
+
+    def drop(self, number: int) -> None:
+        """It is over."""
+
+    def all(self) -> list[Job]:
+        """Every job, oldest first: there are few."""
 
 
 class Definition(msgspec.Struct, frozen=True, gc=False):
@@ -657,6 +769,14 @@ class Tx(Protocol):
     @property
     def runs(self) -> Runs:
         """The runs of journeys."""
+
+    @property
+    def members(self) -> Members:
+        """Audiences and lists."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """What SendGrid works on."""
 
     @property
     def suppressions(self) -> Suppressions:

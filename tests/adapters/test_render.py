@@ -724,3 +724,108 @@ class TestFuzz:
             RENDERER.warnings(template)
         except RenderError as error:
             assert str(error)  # noqa: PT017  # either is right
+
+
+class TestInspected:
+    @pytest.mark.parametrize(
+        ("template", "needs"),
+        [
+            ("{{name}}", [("name", (), False)]),
+            ("{{{order.total}}}", [("order.total", (), False)]),
+            ("{{this.name}} {{@root.a.b}}", [("name", (), False), ("a.b", (), False)]),
+            # asked for: needed inside only where it is there
+            ("{{#if name}}Hi {{name}}{{/if}}", [("name", ("name",), False)]),
+            ("{{#if order}}{{order.total}}{{/if}}", [("order.total", ("order",), False)]),
+            ("{{#if vip}}{{code}}{{/if}}", [("code", ("vip",), True)]),
+            ("{{#unless a}}{{b}}{{else}}{{a}}{{/unless}}", [("b", (), True), ("a", ("a",), False)]),
+            ("{{#if a}}{{else}}{{b}}{{/if}}", [("b", (), True)]),
+            ("{{#if a}}{{else if b}}{{b}}{{/if}}", [("b", ("b",), True)]),
+            ("{{#and a b}}{{a}}{{/and}}", [("a", ("a", "b"), True)]),
+            ("{{#or a b}}{{a}}{{/or}}", [("a", (), True)]),
+            ('{{#equals plan "pro"}}x{{/equals}}', [("plan", (), True)]),
+            # lists
+            ("{{#each items}}x{{/each}}", [("items", (), False)]),
+            ("{{#each items}}x{{else}}none{{/each}}", []),
+            (
+                "{{#each items}}{{name}}{{@index}}{{../currency}}{{/each}}",
+                [
+                    ("items", (), False),
+                    ("items[].name", ("items",), False),
+                    ("currency", (), False),
+                ],
+            ),
+            (
+                "{{#each a as |x i|}}{{x.b}}{{i}}{{/each}}",
+                [("a", (), False), ("a[].b", ("a",), False)],
+            ),
+            (
+                "{{#each a}}{{#each b}}{{c}}{{/each}}{{/each}}",
+                [
+                    ("a", (), False),
+                    ("a[].b", ("a",), False),
+                    ("a[].b[].c", ("a", "a[].b"), False),
+                ],
+            ),
+            # helpers
+            ('{{insert a "default=x"}}{{insert b}}', [("b", (), False)]),
+            ('{{formatDate at "YYYY"}}', [("at", (), False)]),
+            ("{{#greaterThan (length items) 0}}x{{/greaterThan}}", []),
+            # what nothing is read by
+            ("{{! a comment}}{{unsubscribe}}", [("unsubscribe", (), False)]),
+            ("plain", []),
+        ],
+    )
+    def test_what_is_shown_is_needed_unless_something_guards_it(self, template, needs):
+        """Blocks that ask for a path, defaults, lists, parents and helpers are followed."""
+        found = RENDERER.inspected(template)
+
+        assert needs == [(one.path, one.given, one.conditional) for one in found.needs]
+
+    def test_a_need_knows_its_line(self):
+        """Counted from 1."""
+        (need,) = RENDERER.inspected("a\nb {{c}}").needs
+
+        assert 2 == need.line
+
+    def test_problems_are_what_drops_the_mail(self):
+        """What is merely easily got wrong is not among them."""
+        found = RENDERER.inspected("{{{raw}}}{{#with a}}{{b}}{{/with}}\n{{> part}}")
+
+        assert ["line 1", "line 2"] == [one.partition(":")[0] for one in found.problems]
+
+    def test_a_template_that_does_not_parse_is_refused(self):
+        """As when it is rendered."""
+        with pytest.raises(RenderError):
+            RENDERER.inspected("{{#if}")
+
+    @pytest.mark.parametrize(
+        ("template", "data", "missing"),
+        [
+            ("{{name}}", {}, ["name"]),
+            ("{{name}}", {"name": None}, ["name"]),
+            ("{{name}}", {"name": ""}, []),
+            ("{{#if vip}}{{code}}{{/if}}", {}, []),
+            ("{{#if vip}}{{code}}{{/if}}", {"vip": False}, []),
+            ("{{#if vip}}{{code}}{{/if}}", {"vip": True}, ["code"]),
+            ("{{#if o}}{{o.t}}{{/if}}", {"o": {"x": 1}}, ["o.t"]),
+            ("{{#each a}}{{n}}{{/each}}", {"a": []}, []),
+            ("{{#each a}}{{n}}{{/each}}", {"a": [{"n": 1}, {}]}, ["a[].n"]),
+            ("{{#each a}}{{n}}{{/each}}", {}, ["a"]),
+            ("{{#each a}}{{n}}{{else}}-{{/each}}", {}, []),
+            ("{{#each a}}{{#each b}}{{c}}{{/each}}{{/each}}", {"a": [{"b": [{}]}]}, ["a[].b[].c"]),
+        ],
+    )
+    def test_what_is_missing_depends_on_what_the_blocks_around_show(self, template, data, missing):
+        """A block that is not shown needs nothing."""
+        needs = RENDERER.inspected(template).needs
+
+        assert missing == [one.path for one in needs if one.is_missing(data)]
+
+    @given(numbers=st.sets(st.integers(0, 99), max_size=6))
+    def test_whatever_a_template_prints_it_needs(self, numbers):
+        """And nothing is missing of data that has all of it."""
+        names = sorted(f"name_{number}" for number in numbers)
+        found = RENDERER.inspected("".join(f"{{{{{name}}}}}" for name in names))
+
+        assert names == [one.path for one in found.needs]
+        assert not any(one.is_missing(dict.fromkeys(names, "x")) for one in found.needs)

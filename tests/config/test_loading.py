@@ -232,10 +232,7 @@ send = "d"
             "sendgrid.webhook.default.public_keys[0]",
         ] == missing
         assert [
-            "segment.profiles",
             "suppression.reconcile",
-            "contacts",
-            "list.vip",
         ] == idle
         assert len(result.warnings) == len(missing) + len(idle)
 

@@ -18,7 +18,15 @@ from homing.core.decide import (
     root_of,
     template_data,
 )
-from homing.core.effects import CannotDo, NotRun, WantCall, WantSend, WantSuppression
+from homing.core.effects import (
+    CannotDo,
+    WantAudience,
+    WantCall,
+    WantContact,
+    WantList,
+    WantSend,
+    WantSuppression,
+)
 from homing.core.events import Happened
 from homing.core.fql import parse
 from homing.core.mapping import MappingFailure, compile_mapping
@@ -204,18 +212,30 @@ class TestActions:
             WantSuppression("r", "newsletter", suppressed=False),
         ] == wishes(rules)
 
-    def test_what_this_version_does_not_do_is_said(self):
+    def test_contacts_and_lists(self):
         """
-        By its name in the configuration.
+        As the action names them; what they hold is resolved with the person's address.
         """
-        rules = rules_of(
-            route("r", "all", UpsertContact(), ChangeList("a", True), ChangeList("a", False))
-        )
+        upsert = UpsertContact()
+        rules = rules_of(route("r", "all", upsert, ChangeList("a", True), ChangeList("a", False)))
 
         assert [
-            NotRun("r", "upsert_contact"),
-            NotRun("r", "add_to_list"),
-            NotRun("r", "remove_from_list"),
+            WantContact("r", upsert), WantList("r", "a", True), WantList("r", "a", False),
+        ] == wishes(rules)  # fmt: skip
+
+    def test_an_audience_says_whether_anything_changed(self):
+        """
+        In it already, or never in it: nothing did.
+        """
+        rules = rules_of(
+            route("r", "all", ChangeAudience("a", False), ChangeAudience("a", True),
+                  ChangeAudience("a", True))
+        )  # fmt: skip
+
+        assert [
+            WantAudience("r", "a", False, changed=False),
+            WantAudience("r", "a", True, changed=True),
+            WantAudience("r", "a", True, changed=False),
         ] == wishes(rules)
 
     def test_a_failing_action_does_not_spoil_its_neighbours(self):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homing.emulators.clock import unix_s_of, utc_text
+from homing.emulators.clock import unix_s_of, utc_seconds_text, utc_text
 
 
 class TestUtcText:
@@ -19,6 +19,16 @@ class TestUtcText:
     def test_it_is_iso_8601_with_milliseconds(self, unix_s, text):
         """In UTC, cut and not rounded."""
         assert text == utc_text(unix_s)
+
+
+class TestUtcSecondsText:
+    @pytest.mark.parametrize(
+        ("unix_s", "text"),
+        [(0.0, "1970-01-01T00:00:00Z"), (1_767_607_200.9, "2026-01-05T10:00:00Z")],
+    )
+    def test_it_is_iso_8601_with_seconds(self, unix_s, text):
+        """In UTC, cut and not rounded."""
+        assert text == utc_seconds_text(unix_s)
 
 
 class TestUnixSOf:

@@ -18,7 +18,7 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 
 class TestEmulators:
     async def test_its_example_runs(self) -> None:
-        """As it stands, both tests of it."""
+        """As it stands, every test of it."""
         page = (HOW_TO / "emulators.md").read_text("utf-8")
         (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
         names: dict[str, object] = {}
@@ -28,7 +28,7 @@ class TestEmulators:
         for test in tests:
             await test()
 
-        assert 2 == len(tests)
+        assert 3 == len(tests)
 
 
 class TestSandbox:

@@ -164,9 +164,9 @@ class TestOfDead:
         assert "ready" == await did(world, "of_dead", "x1", "retry")
         assert "dropped" == await did(world, "of_dead", "x2", "drop")
 
-        assert {"ready": 1, "done": 0, "dead": 0, "dropped": 1} == (await world.books()).effects[
-            "segment"
-        ]
+        assert {"ready": 1, "sent": 0, "done": 0, "dead": 0, "dropped": 1} == (
+            await world.books()
+        ).effects["segment"]
         for key in ("x1", "x2"):
             with pytest.raises(NotPossible):
                 await did(world, "of_dead", key, "drop")

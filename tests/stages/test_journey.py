@@ -392,7 +392,7 @@ add_to_audience = "vip"
         assert [("skipped", journey.DRAFT)] == await life.states()
         assert [
             "entered", "skipped now digest", "skipped t track T", "skipped s suppress global",
-            "effect in audience vip", "completed in",
+            "effect in add_to_audience vip", "completed in",
         ] == await life.story(await life.run())  # fmt: skip
         assert [] == life.sendgrid.calls
 

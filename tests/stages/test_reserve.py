@@ -178,7 +178,8 @@ class TestCarryOut:
         assert "reserved" == (await world.send()).state
         assert ["identify", "identify"] == [e.kind for e in await world.ready(Dest.SEGMENT)]
         assert ["suppress"] == [e.kind for e in await world.ready(Dest.SUPPRESSIONS)]
-        assert {("action_failed", "all"): 1, ("not_run", "all"): 1} == await world.alerts()
+        assert ["upsert"] == [e.kind for e in await world.ready(Dest.CONTACTS)]
+        assert {("action_failed", "all"): 1} == await world.alerts()
 
     async def test_a_second_time_nothing_is_reserved(self, world):
         """

@@ -243,8 +243,14 @@ def _query_problems(operation: Operation, path: str) -> Iterator[str]:
         if schema is None:
             yield f"{name} is no query parameter"
             continue
-        is_number = schema.get("type") in {"integer", "number"} and text.lstrip("-").isdigit()
-        yield from (f"{name}: {p}" for p in _problems(schema, int(text) if is_number else text))
+        yield from (f"{name}: {p}" for p in _problems(schema, _query_value(schema, text)))
+
+
+def _query_value(schema: Node, text: str) -> str | int | bool:
+    kind = schema.get("type")
+    if kind in {"integer", "number"} and text.lstrip("-").isdigit():
+        return int(text)
+    return text == "true" if kind == "boolean" and text in {"true", "false"} else text
 
 
 def _body_problems(schema: Node, body: bytes) -> list[str]:
@@ -357,6 +363,18 @@ def _mend_contacts(documents: Node) -> None:
             node["patternProperties"] = {"@": schema}
 
 
+def _mend_lists(documents: Node) -> None:
+    """Errors are the API's common ones; 204 has no body."""
+    paths = documents["tsg_mc_lists_v3"]["paths"]
+    one, members = paths["/v3/marketing/lists/{id}"], paths["/v3/marketing/lists/{id}/contacts"]
+    common = {"content": {"application/json": {"schema": ERROR}}}
+    one["get"]["responses"]["404"] = members["delete"]["responses"]["400"] = common
+    one["delete"]["responses"]["204"] = {"description": "deleted"}
+    found = "/v3/marketing/contacts/search/identifiers/{identifier_type}"
+    answers = documents["tsg_mc_contacts_v3"]["paths"][found]["post"]["responses"]
+    answers["400"] = answers["404"] = common
+
+
 def _walk(node: Node) -> Iterator[dict[str, Node]]:
     if isinstance(node, dict):
         yield node
@@ -373,4 +391,5 @@ MENDS: Final[tuple[Callable[[Node], None], ...]] = (
     _mend_templates,
     _mend_suppressions,
     _mend_contacts,
+    _mend_lists,
 )

@@ -64,7 +64,7 @@ api_key = "${{SENDGRID_API_KEY}}"
 endpoint = "{sendgrid}"
 from = "Acme <hello@acme.example>"
 groups = {{ newsletter = 12345 }}
-rate = {{ mail = 5000 }}
+rate = {{ mail = 5000, contacts = 1000 }}
 {sendgrid_extra}
 
 [sendgrid.webhook.default]

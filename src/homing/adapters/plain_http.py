@@ -6,6 +6,7 @@ What is called thousands of times a second goes through ``adapters/api_http.py``
 
 from __future__ import annotations
 
+import io
 import ipaddress
 from typing import TYPE_CHECKING, Self
 
@@ -71,10 +72,12 @@ class PlainHttpApi:
         headers = self._headers
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        # as a file, so that a large one is written piece by piece
+        data = None if body is None else io.BytesIO(body)
         url = URL(self._base + path, encoded=True)
         try:
             async with self._session.request(
-                method, url, data=body, headers=headers, allow_redirects=False
+                method, url, data=data, headers=headers, allow_redirects=False
             ) as response:
                 return await _answer(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

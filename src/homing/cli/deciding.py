@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from homing.core import gate
+from homing.core import consent, gate
 from homing.core.decide import PersonFacts, Rules, learn
 from homing.core.events import Happened
 from homing.core.plans import (
@@ -196,10 +196,14 @@ def _is_trait(path: tuple[str, ...]) -> bool:
     return len(path) > 1 and path[0] == "profile"
 
 
-def refusal_now(asker: Asker, email: str, address: str | None, *, now_ms: int) -> str | None:
-    """Why an email would not leave for an address at this moment; None if it would."""
+def refusal_now(
+    asker: Asker, email: str, address: str | None, *, person: Person, now_ms: int
+) -> str | None:
+    """Why an email would not leave for a person's address at this moment; None if it would."""
     records = {} if address is None else asker.tx.suppressions.of(address)
-    asked = gate.Asked(asker.plans.emails[email], address, records, now_ms, now_ms + 1)
+    found = asker.plans.emails[email]
+    lacking = consent.lacking(found.consent, person.consent)
+    asked = gate.Asked(found, address, records, now_ms, now_ms + 1, lacking)
     refusal = gate.refusal_of(asked)
     if refusal is not None:
         return refusal.reason

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from homing.cli.show import time_text
+from homing.core.consent import lacking_of_either, reason_of
 from homing.core.decide import PersonFacts
 from homing.core.durations import duration_text
 from homing.core.journeys.contexts import journey_root, unpack
@@ -175,6 +176,9 @@ class _Entry:
         if found.refused is Refused.TOO_OLD:
             age = duration_text((event.received_ms - event.at_ms) // 1000)
             return f"it was {age} old when it came: max_age is {_duration(entry.max_age_ms)}"
+        if found.refused is Refused.CONSENT:
+            lacking = lacking_of_either(self.journey.consent, self.person.consent, event.data)
+            return f"{reason_of(lacking)}: required, and not given"
         before = self._run_before(found.key)
         if found.refused is Refused.ALIVE and before is not None:
             since = time_text(before.run.entered_at)

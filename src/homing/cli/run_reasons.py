@@ -140,7 +140,7 @@ class _Told:
         run = self.run
         event = next((f" (e{o.event})" for o in reversed(self.lines) if o.event is not None), "")
         at = f"at {run.step or 'its start'}, {time_text(run.ended_at)}"
-        if run.state is RunState.EXITED:
+        if run.state is RunState.EXITED and not (run.reason or "").startswith("consent: "):
             return f"ended before it by exit {run.reason} {at}{event}"
         if run.state is RunState.COMPLETED:
             return f"completed without it {at}"

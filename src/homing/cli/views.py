@@ -91,6 +91,7 @@ PERSON: Final[Fields] = {
     "zone": "the last time zone seen",
     "traits": "as they are now",
     "audiences": "key -> member",
+    "consent": "category -> agreed to; null when nothing is known",
 }
 
 RUN: Final[Fields] = {
@@ -214,6 +215,7 @@ def person_view(person: Person) -> View:
         "zone": person.zone,
         "traits": dict(person.traits),
         "audiences": {key: member for key, (member, _) in person.audiences.items()},
+        "consent": None if person.consent is None else dict(person.consent),
     }
 
 

@@ -30,7 +30,7 @@ EVENT_FIELDS: Final = {
     "effects": "what it asked for besides: id, dest, kind, state, reason, …",
     "runs": "what it did to runs of journeys: run, journey, key, at, what, step, name, reason, …",
     "entries": "of every journey in force that such an event may start: journey, held, outcome "
-    "(entered, restarted, not_held, missing_key, too_old, alive, once, not_exited, too_soon, "
+    "(entered, restarted, not_held, missing_key, too_old, consent, alive, once, not_exited, too_soon, "
     "none), words, run, explanation",
     "rules_of_runs": "what exits, goals and holds of the person's runs made of it: run, journey, "
     "key, rule, held, note, explanation",
@@ -185,7 +185,7 @@ def why_person(asker: Asker, person: Person) -> dict[str, Any]:
         {
             "email": name,
             "to": address,
-            "refused": _refused(asker, name, address),
+            "refused": _refused(asker, name, address, person),
             "note": _bypass(asker, name, address),
         }
         for name in asker.plans.emails
@@ -222,11 +222,11 @@ def _address(asker: Asker, person: Person) -> str | None:
     return next(iter(addresses_of(asker.tx, person)), None)
 
 
-def _refused(asker: Asker, email: str, address: str | None) -> str | None:
+def _refused(asker: Asker, email: str, address: str | None, person: Person) -> str | None:
     from homing.adapters.clock import SystemClock
     from homing.cli.deciding import refusal_now
 
-    return refusal_now(asker, email, address, now_ms=SystemClock().now_ms())
+    return refusal_now(asker, email, address, person=person, now_ms=SystemClock().now_ms())
 
 
 def why_not(asker: Asker, email: str, who: str) -> list[dict[str, Any]]:
@@ -250,7 +250,7 @@ def _why_not(asker: Asker, email: str, person: Person) -> dict[str, Any]:
         "email": email,
         "person": person.label,
         "to": address,
-        "refused": _refused(asker, email, address),
+        "refused": _refused(asker, email, address, person),
         "routes": [
             {
                 "rule": route.name,

@@ -27,11 +27,19 @@ def track_of(track: TrackSection, at: Callable[[str], Compiled | None]) -> plans
     return plans.Track(track.event, at("properties"))
 
 
+def fields_at(parts: Parts, *loc: str | int) -> dict[str, Compiled] | None:
+    """Compile the table of a contact's fields at *loc*; None where there is none."""
+    *table, slot = loc
+    if slot not in parts.written(*table):
+        return None
+    found = ((name, parts.mapping(*loc, name)) for name in parts.written(*loc))
+    return {name: mapping for name, mapping in found if mapping is not None}
+
+
 _BUILDERS: Mapping[str, Callable[[Any, _At], plans.Action]] = {
     "send": send_of,
     "track": track_of,
     "identify": lambda _, at: plans.Identify(at("traits")),
-    "upsert_contact": lambda _, at: plans.UpsertContact(at("fields"), at("custom")),
     "add_to_list": lambda name, _: plans.ChangeList(name, member=True),
     "remove_from_list": lambda name, _: plans.ChangeList(name, member=False),
     "add_to_audience": lambda key, _: plans.ChangeAudience(key, member=True),
@@ -48,8 +56,12 @@ def actions_of(actor: object, loc: Loc, parts: Parts) -> tuple[plans.Action, ...
     Args:
         actor: That table as it was read: a route or a step.
     """
-    return tuple(
-        _BUILDERS[key](getattr(actor, key), partial(parts.mapping, *loc, key))
-        for key in parts.written(*loc)
-        if key in _BUILDERS
-    )
+    actions: list[plans.Action] = []
+    for key in parts.written(*loc):
+        if key == "upsert_contact":
+            own, custom = (fields_at(parts, *loc, key, slot) for slot in ("fields", "custom"))
+            actions.append(plans.UpsertContact(own, custom))
+        elif key in _BUILDERS:
+            at = partial(parts.mapping, *loc, key)
+            actions.append(_BUILDERS[key](getattr(actor, key), at))
+    return tuple(actions)

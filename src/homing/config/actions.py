@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BeforeValidator
 
+from homing.config.contact_fields import ContactField, CustomField
 from homing.config.expressions import Mapped, MappedTable
 from homing.config.sections import Section
 from homing.config.values import AudienceKey, EventName, Name, Template, Words
@@ -44,8 +45,8 @@ class UpsertContact(Section):
 
     expected: ClassVar[str] = "true or a table like { fields = { … } }"
 
-    fields: MappedTable | None = None
-    custom: MappedTable | None = None
+    fields: dict[ContactField, Mapped] | None = None
+    custom: dict[CustomField, Mapped] | None = None
 
 
 def _named_send(value: object) -> object:

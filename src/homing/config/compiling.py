@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from homing.config.action_plans import actions_of
+from homing.config.action_plans import actions_of, fields_at
 from homing.config.parts import Parts
 from homing.config.programs import ms_of, program, quiet_hours
-from homing.config.settings import OptRule, Settings
+from homing.config.settings import ContactList, OptRule, Settings
 from homing.config.versions import version_of
 from homing.core import plans
+from homing.core.fql import parse
+from homing.core.marketing.contacts import DEFAULT_FIELDS, DEFAULT_SOURCES
 
+EVERY_IDENTIFY = parse('type = "identify" and traits.email != null')
 DELIVER_WITHIN_S = {plans.EmailClass.MARKETING: 86_400.0, plans.EmailClass.TRANSACTIONAL: 14_400.0}
 ON_UNKNOWN = {
     plans.EmailClass.MARKETING: plans.OnUnknown.PARK,
@@ -50,8 +53,14 @@ def compile_plans(settings: Settings, parts: Parts) -> plans.Plans:
         },
         caps=_caps(settings),
         quiet=quiet_hours(settings.quiet_hours),
+        contacts=_contacts(settings, parts),
+        lists={name: _list(name, section) for name, section in settings.list.items()},
+        audiences_to_segment=frozenset(
+            key for key, audience in settings.audience.items() if audience.to_segment
+        ),
     )
-    version = version_of(_deciding(unversioned), parts.mappings.sources)
+    sources = {**parts.mappings.sources, **DEFAULT_SOURCES}
+    version = version_of(_deciding(unversioned), sources)
     return dataclasses.replace(unversioned, version=version)
 
 
@@ -60,6 +69,23 @@ def _deciding(compiled: plans.Plans) -> plans.Plans:
     journeys = compiled.journeys.items()
     plain = {name: dataclasses.replace(journey, description="") for name, journey in journeys}
     return dataclasses.replace(compiled, journeys=plain)
+
+
+def _contacts(settings: Settings, parts: Parts) -> plans.Contacts:
+    section = settings.contacts
+    own = fields_at(parts, "contacts", "fields")
+    custom = fields_at(parts, "contacts", "custom")
+    contact = plans.ContactFields(DEFAULT_FIELDS if own is None else own, custom or {})
+    if section is None:
+        return plans.Contacts(None, contact)
+    when = EVERY_IDENTIFY if section.when is None else section.when
+    return plans.Contacts(when, contact, section.create_fields)
+
+
+def _list(name: str, section: ContactList) -> plans.ContactList:
+    return plans.ContactList(
+        name, section.name or name, section.audience, section.reconcile, section.exclusive
+    )
 
 
 def _caps(settings: Settings) -> tuple[plans.Cap, ...]:

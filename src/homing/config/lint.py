@@ -22,29 +22,8 @@ POSTGRESQL = f"`{KEY}`: PostgreSQL is not run by this version"
 
 # What this version reads and checks, but does not do.
 _NOT_RUN = (
-    ("segment", "profiles"),
     ("suppression", "reconcile"),
     ("sendgrid", "reconcile_share"),
-    ("contacts",),
-    ("list", "*"),
-    ("audience", "*"),
-    *(
-        (*actor, key)
-        for actor in (("route", "*"), ("journey", "*", "step", "*"))
-        for key in (
-            "upsert_contact",
-            "add_to_list",
-            "remove_from_list",
-            "add_to_audience",
-            "remove_from_audience",
-        )
-    ),
-)
-
-# What is not run either, and would have kept emails back.
-_NOT_KEPT_BACK = (
-    ("email", "*", "consent"),
-    ("journey", "*", "consent"),
 )
 
 # What is written to Segment.
@@ -75,9 +54,6 @@ def warnings_of(settings: Settings, values: Values) -> Iterator[Finding]:
     for path in _NOT_RUN:
         for loc, _ in found_at(values, path):
             yield Finding(loc, f"`{KEY}` is not run by this version")
-    for path in _NOT_KEPT_BACK:
-        for loc, _ in found_at(values, path):
-            yield Finding(loc, f"`{KEY}` is not run by this version: it keeps no email back")
     if settings.store.url.scheme == "postgresql":
         yield Finding(("store", "url"), POSTGRESQL)
     yield from _of_receiving(settings)

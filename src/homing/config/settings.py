@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from homing.config.actions import Actions
+from homing.config.contact_fields import ContactField, CustomField
 from homing.config.emails import Email
 from homing.config.expressions import Mapped, When
 from homing.config.journeys import Journey, QuietHours
@@ -190,36 +190,11 @@ class Suppression(Section):
     traits: dict[Annotated[str, choice(*TRAITS)], EventName] = Field(default={})
 
 
-_RESERVED_FIELDS = (
-    "first_name",
-    "last_name",
-    "address_line_1",
-    "address_line_2",
-    "city",
-    "state_province_region",
-    "country",
-    "postal_code",
-    "alternate_emails",
-    "phone_number",
-    "whatsapp",
-    "line",
-    "facebook",
-    "unique_name",
-)
-_CUSTOM_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
-
-ContactField = Annotated[str, choice(*_RESERVED_FIELDS)]
-CustomField = Annotated[
-    str,
-    text("the name of a custom field: letters, digits and _", longest=100, pattern=_CUSTOM_FIELD),
-]
-
-
 class Contacts(Section):
     """``[contacts]``: who becomes a Marketing contact, with which fields."""
 
     when: When | None = None
-    fields: dict[ContactField, Mapped] = Field(default={})
+    fields: dict[ContactField, Mapped] | None = None
     custom: dict[CustomField, Mapped] = Field(default={})
     create_fields: bool = False
 

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
-from homing.core import addresses, people
+from homing.core import addresses, consent, people
 from homing.core.effects import (
     CannotDo,
-    NotRun,
+    WantAudience,
     WantCall,
+    WantContact,
+    WantList,
     WantSend,
     WantSuppression,
     Wish,
@@ -42,10 +44,13 @@ from homing.core.plans import (
 
 if TYPE_CHECKING:
     from homing.core.events import Happened
-    from homing.core.fql import Did
+    from homing.core.fql import Condition, Did
     from homing.core.mapping import Compiled
     from homing.core.people import Person
 
+# the rules of wishes that no route and no journey has
+CONTACTS = "contacts"
+STATED = "audience"
 # distinct (type, name) pairs whose candidate rules are remembered; names come from outside
 MAX_REMEMBERED = 4_096
 
@@ -85,8 +90,7 @@ class PersonFacts(msgspec.Struct, frozen=True, gc=False):
 
     def in_audience(self, key: str) -> bool:
         """Whether the person is a member."""
-        known = self.person.audiences.get(key)
-        return known is not None and known[0]
+        return people.is_member(self.person, key)
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,17 @@ class Rules:
         """Each distinct ``did()`` of all rules, with the key its times are kept under."""
         conditions = [route.when for route in self.plans.routes]
         conditions += [rule.when for rule in (*self.plans.opt_out, *self.plans.opt_in)]
+        if self.plans.contacts.when is not None:
+            conditions.append(self.plans.contacts.when)
         conditions += self.programs.conditions()
         distinct = dict.fromkeys(did for condition in conditions for did in condition.dids)
         return tuple((did, people.did_key(did)) for did in distinct)
+
+    @cached_property
+    def asks_consent(self) -> bool:
+        """Whether any email or journey requires consent to anything."""
+        required = [email.consent for email in self.plans.emails.values()]
+        return any((*required, *(journey.consent for journey in self.programs.all)))
 
     def candidates(self, kind: str, name: str | None) -> Candidates:
         """The rules that may hold for an event of that type and name."""
@@ -114,6 +126,7 @@ class Rules:
                 routes=tuple(r for r in self.plans.routes if r.when.may_hold(kind, name)),
                 opt_out=tuple(r for r in self.plans.opt_out if r.when.may_hold(kind, name)),
                 opt_in=tuple(r for r in self.plans.opt_in if r.when.may_hold(kind, name)),
+                contact=_if_may_hold(self.plans.contacts.when, kind, name),
                 dids=tuple(
                     (did, key) for did, key in self.dids if kind == "track" and did.event == name
                 ),
@@ -131,13 +144,14 @@ class Candidates:
     routes: tuple[Route, ...]
     opt_out: tuple[OptRule, ...]
     opt_in: tuple[OptRule, ...]
+    contact: Condition | None  # of [contacts]
     dids: tuple[tuple[Did, str], ...]
     journeys: Asked
 
     @property
     def asks(self) -> bool:
         """Whether there is any rule but journeys."""
-        return bool(self.routes or self.opt_out or self.opt_in)
+        return bool(self.routes or self.opt_out or self.opt_in or self.contact)
 
     @property
     def any(self) -> bool:
@@ -159,34 +173,47 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
     """
     candidates = rules.candidates(event.type, event.name)
     learned = learn(person, event, candidates)
+    stated = _stated(event, person, learned)
     if not candidates.asks:
-        return Decision(learned, ())
+        return Decision(learned, stated)
     facts = PersonFacts(learned, event.at_ms, event=event)
     data = event.data
-    wishes = _opted(event, facts, candidates)
+    wishes = [*stated, *_opted(event, facts, candidates)]
+    if candidates.contact is not None and candidates.contact.holds(data, facts):
+        wishes.append(WantContact(CONTACTS))
     for route in candidates.routes:
         if not route.when.test(data, facts):
             continue
         for action in route.actions:
-            learned = moved(action, learned, event.at_ms)
+            before, learned = learned, moved(action, learned, event.at_ms)
             root = partial(root_of, event, learned)
-            wishes.append(wish_or_reason(action, route.name, root))
+            wishes.append(
+                wish_or_reason(
+                    action, route.name, root, has_moved=has_moved(before, learned, action)
+                )
+            )
         if route.stop:
             break
     return Decision(learned, tuple(wishes))
 
 
 def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
-    """The person after the event, before any rule: traits, zone, audiences, ``did()`` times."""
+    """The person after the event, before any rule: traits, zone, audiences, consent, ``did()``."""
     data = event.data
     if not event.engagement:
         person = people.with_zone(person, data)
         traits = people.traits_in(data)
+        change = people.audience_change(data)
+        if change is not None and person.address is not None:
+            # sent once for each of the person's addresses: none of them is a new one
+            traits = {key: value for key, value in traits.items() if key != "email"}
         if traits:
             person = people.with_traits(person, traits, event.at_ms)
-        change = people.audience_change(data)
         if change is not None:
             person = people.with_audience(person, change[0], event.at_ms, member=change[1])
+        preferences = consent.preferences_in(data)
+        if preferences is not None:
+            person = people.with_consent(person, preferences, event.at_ms)
     for did, key in candidates.dids:
         if did.condition is None or did.condition.holds(data, PersonFacts(person, event.at_ms)):
             person = people.with_did(person, did, key, at_ms=event.at_ms, event=event.id)
@@ -209,14 +236,50 @@ def moved(action: Action, person: Person, at_ms: int) -> Person:
     return person
 
 
-def wish_or_reason(action: Action, rule: str, root: Callable[[], Mapping[str, object]]) -> Wish:
+def has_moved(before: Person, after: Person, action: Action) -> bool:
+    """Whether an action changed the person's membership in a local audience."""
+    if not isinstance(action, ChangeAudience):
+        return False
+    key = action.audience
+    return people.is_member(before, key) != people.is_member(after, key)
+
+
+def _stated(event: Happened, before: Person, after: Person) -> tuple[Wish, ...]:
+    """
+    The membership that an Engage payload states, unless something newer said otherwise.
+
+    Also one that is known: each call is about one of the person's addresses.
+    """
+    change = None if event.engagement else people.audience_change(event.data)
+    if change is None or people.is_member(after, change[0]) != change[1]:
+        return ()
+    key, member = change
+    changed = people.is_member(before, key) != member
+    return (WantAudience(STATED, key, member, changed=changed, stated=True),)
+
+
+def _if_may_hold(when: Condition | None, kind: str, name: str | None) -> Condition | None:
+    return when if when is not None and when.may_hold(kind, name) else None
+
+
+def wish_or_reason(
+    action: Action,
+    rule: str,
+    root: Callable[[], Mapping[str, object]],
+    *,
+    has_moved: bool = False,
+) -> Wish:
     """
     What an action asks for, or why its values cannot be had.
 
     Args:
         root: Gives what mappings see; asked only by actions whose values are resolved now. Those
-            of a send are resolved when it has its id.
+            of a send are resolved when it has its id, those of a contact with its person.
+
+        has_moved: See there.
     """
+    if isinstance(action, ChangeAudience):
+        return WantAudience(rule, action.audience, action.member, changed=has_moved)
     try:
         return _wish_of(action, rule, root)
     except MappingFailure as error:
@@ -224,7 +287,9 @@ def wish_or_reason(action: Action, rule: str, root: Callable[[], Mapping[str, ob
 
 
 def _wish_of(  # noqa: PLR0911  one a kind of action
-    action: Action, rule: str, root: Callable[[], Mapping[str, object]]
+    action: Send | Track | Identify | Suppress | Unsuppress | UpsertContact | ChangeList,
+    rule: str,
+    root: Callable[[], Mapping[str, object]],
 ) -> Wish:
     match action:
         case Send():
@@ -237,17 +302,11 @@ def _wish_of(  # noqa: PLR0911  one a kind of action
             return WantCall(rule, "identify", None, _object(action.traits, root))
         case Suppress() | Unsuppress():
             return WantSuppression(rule, action.scope, suppressed=isinstance(action, Suppress))
-        case UpsertContact() | ChangeList():
-            return NotRun(rule, _name_of(action))
-        case ChangeAudience():
-            return WantCall(rule, "audience", action.audience, {"member": action.member})
+        case UpsertContact():
+            return WantContact(rule, action)
+        case ChangeList():
+            return WantList(rule, action.list_name, action.member)
     assert_never(action)
-
-
-def _name_of(action: UpsertContact | ChangeList) -> str:
-    if isinstance(action, UpsertContact):
-        return "upsert_contact"
-    return "add_to_list" if action.member else "remove_from_list"
 
 
 def _object(

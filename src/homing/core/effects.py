@@ -11,7 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from homing.core.mapping import Compiled
-    from homing.core.plans import EmailClass
+    from homing.core.plans import EmailClass, UpsertContact
 
 
 class Dest(StrEnum):
@@ -37,6 +37,7 @@ class EffectState(StrEnum):
     """The life of an effect that may safely be done twice."""
 
     READY = "ready"
+    SENT = "sent"  # taken by an API that works on it by and by: not known to be done
     DONE = "done"
     DEAD = "dead"
     DROPPED = "dropped"
@@ -50,6 +51,7 @@ class SendFlag(IntFlag):
     OPENED = 4
     CLICKED = 8
     RESENT = 16  # sent again after an unknown outcome
+    LOOKUP = 32  # to be looked up in Segment's Profile API before it may leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ class WantCall:
     """
     A decision to write to the person's Segment profile.
 
-    ``call`` is "track" (``name`` is the event, ``fields`` its properties), "identify" (``fields``
-    are traits) or "audience" (``name`` is its key, ``fields`` say ``member``).
+    ``call`` is "track" (``name`` is the event, ``fields`` its properties) or "identify" (``fields``
+    are traits).
     """
 
     rule: str
@@ -98,11 +100,40 @@ class WantSuppression:
 
 
 @dataclass(frozen=True, slots=True)
-class NotRun:
-    """An action of the configuration that this version does not carry out: said, never hidden."""
+class WantContact:
+    """
+    A decision to write the person to SendGrid's Marketing contacts.
+
+    ``rule`` "contacts" is the ``when`` of ``[contacts]``; ``contact`` None: with its fields.
+    """
 
     rule: str
-    action: str
+    contact: UpsertContact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantList:
+    """A decision to have the person on a ``[list.NAME]``, or not."""
+
+    rule: str
+    list_name: str
+    member: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WantAudience:
+    """
+    The person is in an audience now, or out of it.
+
+    ``stated``: Segment says so in an Engage payload; else a rule has decided it. ``changed``:
+    whether it was otherwise before.
+    """
+
+    rule: str
+    audience: str
+    member: bool
+    changed: bool
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +144,9 @@ class CannotDo:
     reason: str
 
 
-Wish: TypeAlias = WantSend | WantCall | WantSuppression | NotRun | CannotDo
+Wish: TypeAlias = (
+    WantSend | WantCall | WantSuppression | WantContact | WantList | WantAudience | CannotDo
+)
 
 
 class NewSend(msgspec.Struct, frozen=True, gc=False):
@@ -141,6 +174,7 @@ class NewSend(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     tag: int
     flags: int = 0
+    lookup: bytes | None = None  # with what a send that is looked up is resolved again
 
 
 class NewEffect(msgspec.Struct, frozen=True, gc=False):

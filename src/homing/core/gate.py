@@ -1,8 +1,7 @@
 """
 May this send leave? Asked when it is reserved, and again when its intent is written.
 
-The rules are asked in order; the first that refuses gives the reason. A rule to come (caps, quiet
-hours, consent) is one more function in `RULES`.
+The rules are asked in order; the first that refuses gives the reason.
 """
 
 from __future__ import annotations
@@ -11,20 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from homing.core import addresses, suppression
+from homing.core import addresses, consent, suppression
 from homing.core.plans import Email
 from homing.core.suppression import Records
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the rules may look at; times are unix ms."""
+    """
+    What the rules may look at; times are unix ms.
+
+    ``lacking``: the consent categories that are required and not given.
+    """
 
     email: Email
     address: str | None
     records: Records
     now_ms: int
     expires_at: int
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,11 @@ def is_not_suppressed(asked: Asked) -> Refusal | None:
     return None if reason is None else Refusal("skipped", reason)
 
 
+def has_consent(asked: Asked) -> Refusal | None:
+    """What somebody did not agree to is not sent."""
+    return Refusal("skipped", consent.reason_of(asked.lacking)) if asked.lacking else None
+
+
 def is_in_time(asked: Asked) -> Refusal | None:
     """A password reset of yesterday is a defect, not a service."""
     if asked.now_ms >= asked.expires_at:
@@ -68,4 +77,4 @@ def is_in_time(asked: Asked) -> Refusal | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (has_address, is_not_suppressed, is_in_time)
+RULES: tuple[Rule, ...] = (has_address, is_not_suppressed, has_consent, is_in_time)

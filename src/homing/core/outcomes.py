@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import orjson
 
+NO_MARKETING = "give the key access to Marketing, or the account a plan with Marketing Campaigns"
 MAX_WAIT_S = 3_600.0
 """However long a server asks us to wait, we ask again after this."""
 
@@ -144,6 +145,20 @@ def suppression_outcome_of(answer: Answer, *, lifting: bool, now_ms: int) -> Out
     if lifting and answer.status == 404:
         return Delivered()
     return _judged(answer, now_ms, _SUPPRESSIONS)
+
+
+def marketing_outcome_of(answer: Answer, *, now_ms: int) -> Outcome:
+    """
+    Judge a call to the Marketing API; all of ours are safe to repeat.
+
+    Source: SendGrid OpenAPI, ``tsg_mc_contacts_v3.json``, ``tsg_mc_lists_v3.json``.
+    """
+    if answer.status is None:
+        return _unreachable(answer)
+    outcome = _judged(answer, now_ms, _SUPPRESSIONS)
+    if isinstance(outcome, Paused) and answer.status == 403:
+        return Paused(f"{outcome.reason}: {NO_MARKETING}")
+    return outcome
 
 
 def api_message(body: bytes) -> str:

@@ -22,6 +22,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from homing.core.consent import Preferences
     from homing.core.fql import Did
 
 PARTITIONS = 256
@@ -55,7 +56,8 @@ class Person:
 
     ``trait_at`` holds, per trait key, the event time (ms) that last wrote it, also of cleared
     keys. ``did`` holds the marks (see `did_mark`), ascending, of matching events per ``did()`` key.
-    ``audiences`` maps a key to (member, event time). ``merged`` are ids this person absorbed.
+    ``audiences`` maps a key to (member, event time). ``consent`` is what they agreed to, of event
+    time ``consent_at``; None: nothing is known. ``merged`` are ids this person absorbed.
     """
 
     id: int
@@ -67,6 +69,8 @@ class Person:
     did: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     audiences: Mapping[str, tuple[bool, int]] = field(default_factory=dict)
     zone: str | None = None
+    consent: Preferences | None = None
+    consent_at: int = 0
     merged: tuple[int, ...] = ()
 
     @property
@@ -176,6 +180,13 @@ def with_zone(person: Person, event: Mapping[str, Any]) -> Person:
     return person
 
 
+def with_consent(person: Person, preferences: Preferences, at_ms: int) -> Person:
+    """The person with the preferences an event of *at_ms* carries: the newest event time wins."""
+    if person.consent is not None and person.consent_at > at_ms:
+        return person
+    return replace(person, consent=preferences, consent_at=at_ms)
+
+
 @lru_cache(maxsize=1024)
 def did_key(did: Did) -> str:
     """The short name under which the marks of one distinct ``did()`` are kept."""
@@ -261,6 +272,12 @@ def _member(event: Mapping[str, Any], key: str) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def is_member(person: Person, audience: str) -> bool:
+    """Whether a person is in an audience."""
+    known = person.audiences.get(audience)
+    return known is not None and known[0]
+
+
 def with_audience(person: Person, key: str, at_ms: int, *, member: bool) -> Person:
     """The person in or out of an audience; the newest event time wins."""
     known = person.audiences.get(key)
@@ -273,7 +290,7 @@ def merge(winner: Person, loser: Person) -> Person:
     """
     One person out of two: the winner's names and traits stay, the loser fills the gaps.
 
-    ``did()`` marks are united, audiences by newest time.
+    ``did()`` marks are united, audiences and consent by newest time.
     """
     did = {
         key: tuple(sorted({*winner.did.get(key, ()), *loser.did.get(key, ())}))
@@ -285,6 +302,7 @@ def merge(winner: Person, loser: Person) -> Person:
     for key, known in winner.audiences.items():
         if key not in audiences or audiences[key][1] <= known[1]:
             audiences[key] = known
+    agreed = _last_to_consent(winner, loser)
     return replace(
         winner,
         user_id=winner.user_id or loser.user_id,
@@ -295,5 +313,14 @@ def merge(winner: Person, loser: Person) -> Person:
         did=did,
         audiences=audiences,
         zone=winner.zone or loser.zone,
+        consent=agreed.consent,
+        consent_at=agreed.consent_at,
         merged=(*winner.merged, loser.id, *loser.merged),
     )
+
+
+def _last_to_consent(winner: Person, loser: Person) -> Person:
+    """Whose preferences are the newer ones."""
+    if loser.consent is None or winner.consent is None:
+        return winner if loser.consent is None else loser
+    return loser if loser.consent_at > winner.consent_at else winner

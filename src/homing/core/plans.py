@@ -119,11 +119,19 @@ class Unsuppress:
 
 
 @dataclass(frozen=True, slots=True)
-class UpsertContact:
-    """Write the person to SendGrid's Marketing contacts."""
+class ContactFields:
+    """How a contact's fields are got from an event: SendGrid's own, and custom ones by name."""
 
-    fields: Compiled | None = None
-    custom: Compiled | None = None
+    fields: Mapping[str, Compiled]
+    custom: Mapping[str, Compiled]
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertContact:
+    """Write the person to SendGrid's Marketing contacts; None: as ``[contacts]`` has it."""
+
+    fields: Mapping[str, Compiled] | None = None
+    custom: Mapping[str, Compiled] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,26 @@ class Route:
     when: Condition
     actions: tuple[Action, ...]
     stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """``[contacts]``: *when* None, nobody becomes a contact of itself."""
+
+    when: Condition | None
+    contact: ContactFields
+    create_fields: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    """``[list.NAME]``: a Marketing list, *title* in SendGrid."""
+
+    name: str
+    title: str
+    audience: str | None = None
+    reconcile_s: float = 86_400.0
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +235,23 @@ class Plans:
     journeys: Mapping[str, Journey] = field(default_factory=dict)  # in file order
     caps: tuple[Cap, ...] = ()  # over all journeys and routes; each holds
     quiet: QuietHours | None = None  # None: no hours are quiet but a journey's own
+    contacts: Contacts = field(default_factory=lambda: Contacts(None, ContactFields({}, {})))
+    lists: Mapping[str, ContactList] = field(default_factory=dict)
+    audiences_to_segment: frozenset[str] = frozenset()  # local ones that Segment hears of
+    # by email, the variables of templates of ours; None: traits that lack are not looked up
+    look_ups: Mapping[str, tuple[str, ...]] | None = field(default=None, compare=False)
 
     def without_segment(self) -> Plans:
         """The same where Segment has given no write key: nothing may wait for one."""
         writeback = replace(self.writeback, events=frozenset(), suppression_to_segment=False)
-        return replace(self, writeback=writeback, writes_to_segment=False)
+        return replace(
+            self, writeback=writeback, writes_to_segment=False, audiences_to_segment=frozenset()
+        )
+
+    def with_look_ups(self, variables: Mapping[str, tuple[str, ...]]) -> Plans:
+        """The same where traits that an email lacks are looked up: see `homing.core.look_ups`."""
+        return replace(self, look_ups=variables)
+
+    def lists_of(self, audience: str) -> tuple[ContactList, ...]:
+        """The lists that follow an audience."""
+        return tuple(one for one in self.lists.values() if one.audience == audience)

@@ -22,6 +22,7 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 import orjson
 
+from homing.core.consent import Preferences
 from homing.core.errors import HomingError
 from homing.core.wire import NotJson, json_bytes
 
@@ -52,12 +53,14 @@ class Who(msgspec.Struct, frozen=True, gc=False):
     Whose profile a call is for: the first of the three that is there.
 
     ``email`` also goes into ``context.traits``: Segment merges profiles by it, so it must be this
-    person's own.
+    person's own. ``consent`` is what they agreed to, so that Segment lets the call go no further;
+    None: nothing is known.
     """
 
     user_id: str | None = None
     anonymous_id: str | None = None
     email: str = ""
+    consent: Preferences | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ def context_of(who: Who) -> dict[str, object]:
     context: dict[str, object] = {"integration": {"name": INTEGRATION}}
     if who.email:
         context["traits"] = {"email": who.email}
+    if who.consent is not None:
+        context["consent"] = {"categoryPreferences": dict(who.consent)}
     return context
 
 

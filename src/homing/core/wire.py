@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -33,6 +34,15 @@ def json_bytes(value: object) -> bytes:
         return orjson.dumps(value, default=_plain)
     except TypeError:  # orjson's JSONEncodeError is one
         return _mended_bytes(value)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """A JSON object; empty where there is none."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _mended_bytes(value: object) -> bytes:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from homing.core import addresses
 from homing.core.bots import SUSPECT_TYPES
+from homing.core.consent import Preferences
 from homing.core.plans import MachineOpens, Writeback
 from homing.core.segment_calls import (
     ID_PREFIX,
@@ -80,6 +81,7 @@ class Recipient(msgspec.Struct, frozen=True, gc=False):
     user_id: str | None = None
     anonymous_id: str | None = None
     records: Records = msgspec.field(default_factory=dict)
+    consent: Preferences | None = None
 
 
 class _Track(msgspec.Struct, frozen=True, gc=False):
@@ -175,8 +177,8 @@ def who_of(event: EmailEvent, send: SentFacts | None, person: Recipient) -> Who:
     """
     email = event.email or (send.address.lower() if send is not None else "")
     if send is not None and not _is_copy(event, send) and (send.user_id or send.anonymous_id):
-        return Who(send.user_id or person.user_id, send.anonymous_id, email)
-    return Who(person.user_id, person.anonymous_id, email)
+        return Who(send.user_id or person.user_id, send.anonymous_id, email, person.consent)
+    return Who(person.user_id, person.anonymous_id, email, person.consent)
 
 
 def suppression_traits(records: Records, plan: Writeback) -> dict[str, object]:

@@ -14,6 +14,7 @@ Each is an async context manager::
 from homing.emulators.faults import Answer, BadFault, FaultPlan, Faults, parse_faults
 from homing.emulators.ledger import Ledger, RecordedRequest
 from homing.emulators.segment.emulator import SegmentEmulator
+from homing.emulators.segment.engage import Computation, deletion
 from homing.emulators.segment.products import Destination, Product
 from homing.emulators.segment.settings import SegmentSettings
 from homing.emulators.segment.webhook_sender import (
@@ -23,6 +24,7 @@ from homing.emulators.segment.webhook_sender import (
 )
 from homing.emulators.sendgrid.emulator import SendGridEmulator
 from homing.emulators.sendgrid.mail import AcceptedMail, MailContent
+from homing.emulators.sendgrid.marketing.settings import MarketingSettings
 from homing.emulators.sendgrid.outcomes import Outcome
 from homing.emulators.sendgrid.settings import Engagement, Pace, SendGridSettings
 from homing.emulators.shop import Shop
@@ -32,12 +34,14 @@ __all__ = [
     "Answer",
     "AudienceRefused",
     "BadFault",
+    "Computation",
     "Destination",
     "Engagement",
     "FaultPlan",
     "Faults",
     "Ledger",
     "MailContent",
+    "MarketingSettings",
     "Outcome",
     "Pace",
     "Product",
@@ -49,5 +53,6 @@ __all__ = [
     "SendGridSettings",
     "SenderPace",
     "Shop",
+    "deletion",
     "parse_faults",
 ]

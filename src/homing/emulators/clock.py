@@ -22,6 +22,11 @@ def utc_text(unix_s: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
+def utc_seconds_text(unix_s: float) -> str:
+    """Write a moment as SendGrid's marketing side does: ISO 8601 in UTC, whole seconds, ``Z``."""
+    return datetime.fromtimestamp(int(unix_s), UTC).isoformat()[:19] + "Z"
+
+
 def unix_s_of(text: str) -> float | None:
     """Read an ISO 8601 moment; None when it is no such text. Without a zone it is UTC."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from homing.config import ConfigError, load
 from homing.core.effects import Dest
 from homing.core.errors import HomingError
 from homing.log import CONFIG_REFUSED, CONFIG_RELOADED, log, redact
+from homing.processes import reconciling
 from homing.processes.pinned import Runs, settle_runs
 from homing.processes.store_acts import StoreActs
 
@@ -44,7 +46,13 @@ class Acts(StoreActs):
 
     def table(self) -> dict[str, Act]:
         """Every act by the word a command uses."""
-        return {**super().table(), "reload": self.reload_asked}
+        reconcile = self._worker.assembly.stages.reconcile
+        return {
+            **super().table(),
+            "reload": self.reload_asked,
+            "reconcile_suppressions": partial(reconciling.begin, reconcile),
+            "reconciliation": partial(reconciling.look, reconcile),
+        }
 
     def on_resumed(self, name: str) -> None:
         """The destination's stage tries at once."""
@@ -53,13 +61,14 @@ class Acts(StoreActs):
             stages.write_back.resumed()
         elif name == Dest.SUPPRESSIONS:
             stages.suppress.resumed()
+        elif name == Dest.CONTACTS:
+            stages.contacts.resumed()
         else:
             stages.deliver.resumed()
 
     def on_work(self) -> None:
         """Every delivering stage looks."""
-        stages = self._worker.assembly.stages
-        for stage in (stages.deliver, stages.suppress, stages.write_back):
+        for stage in self._worker.assembly.stages.delivering:
             stage.wake.set()
 
     def on_erased(self) -> None:

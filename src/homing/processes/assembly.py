@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from homing import __version__
 from homing.adapters.api_http import HttpApi
 from homing.adapters.clock import SystemClock
+from homing.adapters.plain_http import PlainHttpApi
 from homing.adapters.render.email import EmailRenderer
 from homing.adapters.sqlite.engine import StoreFailed
 from homing.adapters.sqlite.log import SqliteLogReader, log_path
@@ -18,8 +19,11 @@ from homing.core.decide import Rules
 from homing.core.errors import HomingError
 from homing.pipeline import Stages
 from homing.processes.pinned import programs_of, renewed
+from homing.processes.reconciling import reconciler_of, reconfigure
 from homing.processes.tags import Tags
 from homing.stages.alert import Alerter
+from homing.stages.asking import Asker
+from homing.stages.contacts import Contacts
 from homing.stages.deliver import Deliverer, Post
 from homing.stages.evaluate import Evaluator
 from homing.stages.fill import Filler
@@ -58,6 +62,7 @@ class Assembly:
     health: Health
     stages: Stages
     sendgrid: HttpApi
+    marketing: PlainHttpApi
     segment: HttpApi
     renderer: EmailRenderer
     alerts: HttpApi | None
@@ -65,6 +70,7 @@ class Assembly:
     async def close(self) -> None:
         """Close connections and files."""
         await self.sendgrid.close()
+        await self.marketing.close()
         await self.segment.close()
         if self.alerts is not None:
             await self.alerts.close()
@@ -81,7 +87,7 @@ class Assembly:
         """
         stages, settings, plans = self.stages, loaded.settings, plans_of(loaded)
         write_key = _resolved(settings.segment.write_key, environ)
-        bearer, post = _bearer(settings, environ), Post.of(plans)
+        bearer, post = bearer_of(settings, environ), Post.of(plans)
         alert_url = _alert_url(settings, environ)
         self.loaded = loaded
         taker = stages.evaluate.taker
@@ -92,15 +98,20 @@ class Assembly:
         stages.deliver.rate.per_second = settings.sendgrid.rate.mail
         stages.deliver.capture = captured(settings)
         stages.suppress.capture = captured(settings)
+        stages.contacts.capture = captured(settings)
+        stages.contacts.use(plans)
+        stages.contacts.asker.rate.per_second = settings.sendgrid.rate.contacts
         stages.write_back.capture = captured(settings)
         stages.write_back.write_key = write_key
+        reconfigure(stages.reconcile, settings, plans)
         stages.sweep.plans = plans
         stages.sweep.retention = retention_of(settings)
         _tell_what_lacks(stages, settings)
         self._use_alerts(alert_url)
         self.sendgrid.use(settings.sendgrid.endpoint, authorization=bearer)
+        self.marketing.use(settings.sendgrid.endpoint, authorization=bearer)
         self.segment.use(settings.segment.endpoint, authorization=authorization_of(write_key))
-        for stage in (stages.deliver, stages.suppress, stages.write_back):
+        for stage in stages.delivering:
             stage.resumed()
 
     def _use_alerts(self, url: str | None) -> None:
@@ -123,7 +134,7 @@ async def assemble(
     settings = loaded.settings
     clock = SystemClock()
     write_key = _resolved(settings.segment.write_key, environ)
-    bearer = _bearer(settings, environ)
+    bearer = bearer_of(settings, environ)
     alert_url = _alert_url(settings, environ)
     store = SqliteState(loaded.store_path, on_fatal=on_fatal)
     reader = await _reader(loaded)
@@ -141,6 +152,9 @@ async def assemble(
         authorization=bearer,
         connections=connections + 8,
         user_agent=USER_AGENT,
+    )
+    marketing = PlainHttpApi(
+        settings.sendgrid.endpoint, authorization=bearer, user_agent=USER_AGENT
     )
     segment = HttpApi(
         settings.segment.endpoint,
@@ -166,13 +180,28 @@ async def assemble(
         wake,
         deliver,
         Suppress(store, sendgrid, clock, capture=capture),
+        Contacts(
+            store,
+            Asker(marketing, _rate(settings.sendgrid.rate.contacts, clock), clock),
+            marketing,
+            clock,
+            plans,
+            capture=capture,
+        ),
         WriteBack(store, segment, clock, write_key, capture=capture),
+        reconciler_of(store, marketing, clock, settings=settings, plans=plans),
         Sweeper(store, clock, health, plans, retention_of(settings)),
         Filler(store, reader, taker),
         Alerter(store, clock, alerts),
     )
     _tell_what_lacks(stages, settings)
-    return Assembly(loaded, store, reader, health, stages, sendgrid, segment, renderer, alerts)
+    return Assembly(
+        loaded, store, reader, health, stages, sendgrid, marketing, segment, renderer, alerts
+    )
+
+
+def _rate(per_second: float, clock: SystemClock) -> Rate:
+    return Rate(per_second, clock.monotonic_s, lambda: clock.now_ms() / 1000)
 
 
 def plans_of(loaded: Loaded) -> Plans:
@@ -189,6 +218,7 @@ def _tell_what_lacks(stages: Stages, settings: Settings) -> None:
     may_leave = not captured(settings)
     stages.deliver.circuit.lacking = api_key if may_leave else None
     stages.suppress.circuit.lacking = api_key if may_leave else None
+    stages.contacts.circuit.lacking = api_key if may_leave else None
     stages.write_back.circuit.lacking = write_key if may_leave else None
 
 
@@ -236,7 +266,8 @@ async def _reader(loaded: Loaded) -> SqliteLogReader:
         await asyncio.sleep(0.05)
 
 
-def _bearer(settings: Settings, environ: Mapping[str, str]) -> str:
+def bearer_of(settings: Settings, environ: Mapping[str, str]) -> str:
+    """SendGrid's Authorization header."""
     if captured(settings):
         return "Bearer captured"
     return f"Bearer {_resolved(settings.sendgrid.api_key, environ)}"

@@ -88,11 +88,11 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stages.reconcile.stop()
         try:
             async with asyncio.timeout(LAND_S):
-                await stages.deliver.land()
-                await stages.suppress.land()
-                await stages.write_back.land()
+                for stage in stages.delivering:
+                    await stage.land()
         except TimeoutError:
             # what still flies is an open intent: the next start makes it unknown
             log.warning(logs.DAEMON_STOPPED, in_flight=len(stages.deliver.flying))

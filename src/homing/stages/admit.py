@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from homing.core import gate
+from homing.core import consent, gate
 from homing.core.durations import duration_text
 from homing.core.journeys import moments
 from homing.core.journeys.program import Status
@@ -87,8 +87,18 @@ class Gatekeeper:
         return compose.claimed_of(row, email, records, data=tx.sends.data(row.id))
 
     def _refusal(self, row: SendRow, email: Email, records: Records) -> gate.Refusal | None:
-        asked = gate.Asked(email, row.address, records, self.now, row.expires_at)
+        lacking = self._lacking(row, email)
+        asked = gate.Asked(email, row.address, records, self.now, row.expires_at, lacking)
         return gate.refusal_of(asked) or _run_is_over(self.tx, row)
+
+    def _lacking(self, row: SendRow, email: Email) -> tuple[str, ...]:
+        """The consent that a send requires and its person does not give."""
+        journey = journey_of(row, self.plans)
+        required = email.consent if journey is None else (*email.consent, *journey.consent)
+        if not required:
+            return ()
+        person = self.tx.people.get(row.person)
+        return () if person is None else consent.lacking(required, person.consent)
 
     def must_wait_for_ticks(self, row: SendRow) -> bool:
         """Whether a run of its person is due: what it reserves may have to go first."""

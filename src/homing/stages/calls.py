@@ -25,8 +25,6 @@ def write_call(tx: Tx, want: WantCall, cause: Cause, *, number: int) -> None:
     Args:
         number: Which of its event's wishes it is: part of the call's id.
     """
-    if want.call == "audience":
-        return  # a local audience: the person already knows
     if not cause.plans.writes_to_segment:
         tx.books.count(f"not_run:{want.call}")
         text = f"{want.call} is not written: there is no `segment.write_key`"
@@ -62,11 +60,11 @@ def who_of(person: Person) -> segment_calls.Who:
     known = person.user_id or person.anonymous_id
     # of somebody who is only an address, it is the name under which Segment knows them
     email = person.address or (None if known else person.email)
-    return segment_calls.Who(person.user_id, person.anonymous_id, email or "")
+    return segment_calls.Who(person.user_id, person.anonymous_id, email or "", person.consent)
 
 
 def _message(want: WantCall, cause: Cause, number: int) -> Mapping[str, Any]:
-    why, who = _why(want, cause, number), who_of(cause.person)
+    why, who = cause_of(cause, want.rule, number), who_of(cause.person)
     if want.call == "track":
         return segment_calls.track_call(
             why, who, event=want.name or "", properties=want.fields, at_ms=cause.at_ms
@@ -74,13 +72,13 @@ def _message(want: WantCall, cause: Cause, number: int) -> Mapping[str, Any]:
     return segment_calls.identify_call(why, who, traits=want.fields, at_ms=cause.at_ms)
 
 
-def _why(want: WantCall, cause: Cause, number: int) -> segment_calls.Cause:
+def cause_of(cause: Cause, rule: str, number: int) -> segment_calls.Cause:
     """What tells a call from all others: of a journey also the run's key, and where it was."""
     event = _event_key(cause.event)
     if cause.origin is None:
-        return segment_calls.Cause(event, want.rule, number)
+        return segment_calls.Cause(event, rule, number)
     place = passage_of(cause.origin)
-    return segment_calls.Cause(event, f"{want.rule}/{cause.journey.get('key')}", place)
+    return segment_calls.Cause(event, f"{rule}/{cause.journey.get('key')}", place)
 
 
 def _event_key(event: Happened) -> str:

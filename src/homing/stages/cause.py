@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +19,11 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     The event, its person after it, the plans in force, the moment.
 
     Of a journey also what is seen of the run, the *origin* that tells its sends from all others,
-    when its step was passed, and why what it asks for must not leave, if so.
+    when its step was passed, why what it asks for must not leave, if so, the consent that it
+    *requires*, and whether the event itself asks: after a wait it only was the last one.
+
+    ``is_draft``: nothing may reach outside. ``derive`` takes an event that rules hear of because
+    of this one.
     """
 
     event: Happened
@@ -30,6 +34,10 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     origin: int | None = None
     passed_ms: int | None = None
     refusal: Refusal | None = None
+    requires: tuple[str, ...] = ()
+    by_event: bool = True
+    is_draft: bool = False
+    derive: Callable[[Mapping[str, object], Cause], None] | None = None
 
     @property
     def at_ms(self) -> int:

@@ -19,6 +19,7 @@ BEFORE_INTENT: Final = "before_intent"
 AFTER_INTENT: Final = "after_intent"
 AFTER_ACCEPT: Final = "after_accept"
 AFTER_OUTCOME: Final = "after_outcome"
+AFTER_ROWS: Final = "after_rows"  # of a list of SendGrid's, committed
 
 _CHOSEN: Final = os.environ.get(VARIABLE)
 

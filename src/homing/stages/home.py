@@ -19,6 +19,7 @@ from homing.core.effects import Dest, NewEffect, SendFlag, SendRow, send_number
 from homing.core.ledger import SendSignal, SendState
 from homing.core.people import Person
 from homing.core.plans import Plans, Writeback
+from homing.core.reconcile_suppressions import was_told
 from homing.core.segment_calls import CallRefused
 from homing.core.sendgrid import KNOWN_TYPES, EmailEvent, UnusableEvent, parse_event
 from homing.core.wire import json_bytes
@@ -206,13 +207,13 @@ class Heard(msgspec.Struct, frozen=True):
     One event of SendGrid's with what is known of it.
 
     ``ledger`` is where its send was found; ``asked`` says whether any rule may ask about it;
-    ``digest`` is its fingerprint, if it is at hand.
+    ``digest`` is its fingerprint, if it is at hand. ``number`` is None of what a list told.
     """
 
     event: EmailEvent
     correlated: Correlated
     person: Person | None
-    number: int
+    number: int | None
     plans: Plans
     now_ms: int
     ledger: Ledger = msgspec.field(default_factory=Ledger)
@@ -236,9 +237,40 @@ def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] 
     if not (written or changes or heard.asked):
         return None  # most events of those types that are not written, such as processed
     calls = _calls_or_why_not(tx, heard, terms, suspected_bot=suspected)
+    if not _was_told(tx, heard.event, changes):
+        write_home(tx, heard, calls, written=written)
     _settle_all(tx, heard.event, changes)
-    _write_home(tx, heard, calls, written=written)
     return track_in(calls)
+
+
+def hear_listed(tx: Tx, heard: Heard, change: Suppression, *, surroundings: Surroundings) -> bool:
+    """
+    Take home what a list of SendGrid's says and no event told of.
+
+    Args:
+        heard: The event that should have told of it; without a number.
+
+        change: What it changes, in its stead.
+
+    Returns:
+        Whether that changed who may be mailed; else nothing was written.
+    """
+    terms = surroundings.terms(heard.plans)
+    calls = _calls_or_why_not(tx, heard, terms, suspected_bot=False)
+    if not settle(tx, heard.event.email, change):
+        return False
+    tx.books.count(f"suppressions:{'added' if change.suppressed else 'lifted'}")
+    written = writeback.is_written(heard.event, heard.plans.writeback)
+    write_home(tx, heard, calls, written=written)
+    return True
+
+
+def _was_told(tx: Tx, event: EmailEvent, changes: Sequence[Suppression]) -> bool:
+    """Whether reading SendGrid's lists has already told Segment what an event says."""
+    if not changes:
+        return False
+    records = tx.suppressions.of(event.email)
+    return all(was_told(records.get(change.scope), change) for change in changes)
 
 
 def _calls_or_why_not(
@@ -396,12 +428,13 @@ def _facts(tx: Tx, heard: Heard) -> writeback.SentFacts | None:
 def _person(person: Person | None, records: suppression.Records) -> writeback.Recipient:
     if person is None:
         return writeback.Recipient(records=records)
-    return writeback.Recipient(person.user_id, person.anonymous_id, records)
+    return writeback.Recipient(person.user_id, person.anonymous_id, records, person.consent)
 
 
-def _write_home(
+def write_home(
     tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...], *, written: bool
 ) -> None:
+    """Ask for an event's calls to be written to Segment; the track only if it is *written*."""
     lane = -1 if heard.person is None else heard.person.id
     for call in calls:
         if call["type"] == "track" and not written:

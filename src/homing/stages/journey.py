@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from homing.core.effects import CannotDo, NotRun, WantCall, WantSend, WantSuppression
+from homing.core.effects import (
+    CannotDo,
+    WantAudience,
+    WantCall,
+    WantContact,
+    WantList,
+    WantSend,
+    WantSuppression,
+)
 from homing.core.gate import Refusal
 from homing.core.journeys import engine
 from homing.core.journeys.contexts import pack, unpack
@@ -55,7 +63,7 @@ class Desk(msgspec.Struct, frozen=True):
     What decisions about runs are made with.
 
     ``mint`` gives a random 40-bit tag per send; ``salt`` moves all chance (a simulation's seed);
-    ``observe`` is told of what happened to runs.
+    ``observe`` is told of what happened to runs, ``derive`` of events that follow from it.
     """
 
     rules: Rules
@@ -64,6 +72,7 @@ class Desk(msgspec.Struct, frozen=True):
     mint: Callable[[], int]
     salt: str = ""
     observe: Callable[[Run, Passage], None] | None = None
+    derive: Callable[[Mapping[str, object], Cause], None] | None = None
 
 
 def hear(tx: Tx, event: Happened, person: Person, *, desk: Desk) -> None:
@@ -177,6 +186,15 @@ def migrate(tx: Tx, run: Run, journey: Journey, *, now_ms: int) -> bool:
     reason = f"from version {run.version} to {journey.version}"
     tx.runs.note([Passage(run.id, now_ms, "moved", run.step, reason=reason, due_at=run.due_at)])
     return True
+
+
+def expel(tx: Tx, run: Run, journey: Journey, reason: str, *, desk: Desk) -> None:
+    """End a run whose person may not be in the journey any more; its goal is still counted."""
+    over = engine.ended(run, RunSignal.EXIT, reason, at_ms=desk.now_ms)
+    over = replace(over, watch_until=watch_until(journey, over, desk.now_ms))
+    passage = _end(tx, over, reason, now_ms=desk.now_ms)
+    if desk.observe is not None:
+        desk.observe(over, passage)
 
 
 def archive(tx: Tx, run: Run, *, now_ms: int) -> None:
@@ -331,7 +349,8 @@ class _Record:
             return replace(passage, what="skipped", reason=DRAFT), 0
         cause = Cause(
             line.latest, line.person, desk.rules.plans, desk.now_ms, line.journey, line.origin,
-            self.moment.at_ms, refusal,
+            self.moment.at_ms, refusal, self.journey.consent, self.moment.event is not None,
+            is_draft, desk.derive,
         )  # fmt: skip
         send = reserve.carry_out(self.tx, wish, cause, number=number, mint=desk.mint)
         if send is None:
@@ -361,17 +380,26 @@ def _without_send(passage: Passage, wish: Wish) -> Passage:
 
 def _named(wish: Wish) -> tuple[str, bool]:
     """What an effect is called, and whether it reaches outside."""
+    return name_of(wish), not isinstance(wish, WantAudience)
+
+
+def name_of(wish: Wish) -> str:  # noqa: PLR0911  one a kind of wish
+    """What an effect is called in lines and counts; "" of what cannot be done."""
     match wish:
         case WantSend(email=email):
-            return email, True
+            return email
         case WantCall(call=call, name=name):
-            return (f"{call} {name}" if name else call), call != "audience"
+            return f"{call} {name}" if name else call
         case WantSuppression(scope=scope, suppressed=suppressed):
-            return f"{'suppress' if suppressed else 'unsuppress'} {scope}", True
-        case NotRun(action=action):
-            return action, True
+            return f"{'suppress' if suppressed else 'unsuppress'} {scope}"
+        case WantContact():
+            return "upsert_contact"
+        case WantList(list_name=name, member=member):
+            return f"{'add_to_list' if member else 'remove_from_list'} {name}"
+        case WantAudience(audience=key, member=member):
+            return f"{'add_to_audience' if member else 'remove_from_audience'} {key}"
         case CannotDo():
-            return "", True
+            return ""
     assert_never(wish)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -16,6 +17,9 @@ from homing.stages.calls import add_call, who_of
 if TYPE_CHECKING:
     from homing.ports import Tx
     from homing.stages.cause import Cause
+
+NOBODY: Final = -1
+"""The lane of what concerns no person that is known."""
 
 
 def change(tx: Tx, want: WantSuppression, cause: Cause) -> None:
@@ -37,7 +41,10 @@ def change(tx: Tx, want: WantSuppression, cause: Cause) -> None:
             plan=cause.plans.writeback,
         )
         add_call(tx, message, cause, rule=want.rule)
-    _tell_sendgrid(tx, address, made, cause=cause)
+    tell_sendgrid(
+        tx, address, made, groups=cause.plans.groups, person=cause.person.id,
+        event=cause.event.id, now_ms=cause.now_ms,
+    )  # fmt: skip
 
 
 def settle(tx: Tx, address: str, made: Suppression) -> bool:
@@ -50,10 +57,27 @@ def settle(tx: Tx, address: str, made: Suppression) -> bool:
     return record is None or record.suppressed != kept.suppressed
 
 
-def _tell_sendgrid(tx: Tx, address: str, made: Suppression, *, cause: Cause) -> None:
-    call = suppression.call_of(made, address, cause.plans.groups)
+def tell_sendgrid(  # noqa: PLR0913  what a row of an effect is made of
+    tx: Tx,
+    address: str,
+    made: Suppression,
+    *,
+    groups: Mapping[str, int],
+    person: int | None,
+    event: int | None,
+    now_ms: int,
+) -> bool:
+    """
+    Ask for SendGrid to be told; False if there is nothing to tell it.
+
+    Args:
+        person: Whose address it is, if anybody's.
+
+        event: Which event made it, if one did.
+    """
+    call = suppression.call_of(made, address, groups)
     if call is None:
-        return
+        return False
     payload = {
         "method": call.method, "path": call.path, "body": call.body, "address": address.lower(),
     }  # fmt: skip
@@ -61,16 +85,17 @@ def _tell_sendgrid(tx: Tx, address: str, made: Suppression, *, cause: Cause) -> 
         NewEffect(
             dest=Dest.SUPPRESSIONS,
             kind="suppress" if made.suppressed else "unsuppress",
-            lane=cause.person.id,
+            lane=NOBODY if person is None else person,
             payload=json_bytes(payload),
-            event=cause.event.id,
+            event=event,
             rule=made.reason,
-            person=cause.person.id,
-            made_at=cause.now_ms,
-            due_at=cause.now_ms,
+            person=person,
+            made_at=now_ms,
+            due_at=now_ms,
         )
     )
     tx.books.count("effects:suppressions:ready")
+    return True
 
 
 def _source_of(want: WantSuppression, cause: Cause) -> Source:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homing.core import gate, mail_limits
+from homing.core import consent, gate, mail_limits
 from homing.core.decide import address_of, root_of, template_data
 from homing.core.digests import address_trace
 from homing.core.effects import (
     CannotDo,
     NewSend,
-    NotRun,
     SendFlag,
+    WantAudience,
     WantCall,
+    WantContact,
+    WantList,
     WantSend,
     WantSuppression,
     Wish,
@@ -25,7 +27,7 @@ from homing.core.errors import HomingError
 from homing.core.events import iso_time
 from homing.core.plans import Email, EmailClass
 from homing.core.wire import json_bytes
-from homing.stages import calls, opt
+from homing.stages import calls, enlist, opt
 
 if TYPE_CHECKING:
     from homing.ports import Tx
@@ -53,14 +55,24 @@ def carry_out(
             calls.write_call(tx, wish, cause, number=number)
         case WantSuppression():
             opt.change(tx, wish, cause)
-        case NotRun():
-            tx.books.count(f"not_run:{wish.action}")
-            text = f"{wish.action} is not run by this version"
-            tx.books.alert("not_run", wish.rule, text, at=cause.now_ms)
+        case WantContact() | WantList() | WantAudience():
+            _enlist(tx, wish, cause)
         case CannotDo():
             tx.books.count("actions:failed")
             tx.books.alert("action_failed", wish.rule, wish.reason, at=cause.now_ms)
     return None
+
+
+def _enlist(tx: Tx, wish: WantContact | WantList | WantAudience, cause: Cause) -> None:
+    match wish:
+        case WantContact():
+            enlist.write_contact(tx, wish, cause)
+        case WantList():
+            enlist.change_list(tx, wish, cause)
+        case WantAudience():
+            enlist.change_audience(tx, wish, cause)
+            if wish.changed and not wish.stated and cause.derive is not None:
+                cause.derive(enlist.derived_event(wish, cause), cause)
 
 
 def lane_of(person: int, kind: EmailClass) -> int:
@@ -108,7 +120,9 @@ def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) ->
     try:
         address = address_of(want, root, cause.person, email_to=email.to)
         records = {} if address is None else tx.suppressions.of(address)
-        asked = gate.Asked(email, address, records, cause.now_ms, expires_at)
+        asked = gate.Asked(
+            email, address, records, cause.now_ms, expires_at, _lacking(cause, email)
+        )  # fmt: skip
         refusal = cause.refusal or gate.refusal_of(asked)
         # also of one that does not leave: a preview shows it
         data = template_data(want, root, email_data=email.data)
@@ -120,6 +134,14 @@ def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) ->
     except HomingError as error:
         refusal = refusal or gate.Refusal("skipped", f"bad_data: {error}"[:500])
     return _Draft(address, encoded, expires_at, refusal)
+
+
+def _lacking(cause: Cause, email: Email) -> tuple[str, ...]:
+    """The consent that a send requires and that is not given."""
+    required = (*email.consent, *cause.requires)
+    if cause.by_event:
+        return consent.lacking_of_either(required, cause.person.consent, cause.event.data)
+    return consent.lacking(required, cause.person.consent)
 
 
 def _row(  # noqa: PLR0913  a row has many columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,10 +22,11 @@ from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse
 from homing.core.splitting import Element
 from homing.log import EVENT_QUARANTINED, log
 from homing.ports import EventRow, Request
-from homing.stages import erase, home, identity, journey, reserve
+from homing.stages import enlist, erase, home, identity, journey, reserve
 from homing.stages.cause import Cause
 from homing.stages.compose import TEST_ARG
 from homing.stages.ledger import Ledger
+from homing.stages.withdraw import withdraw
 
 if TYPE_CHECKING:
     from homing.core.effects import NewSend, Wish
@@ -37,6 +39,8 @@ CONFLICT = "conflict: this id was taken in before with another body; the first s
 ECHO = "echo: our own call came back"
 OF_A_TEST = "of a test: an email sent by `homing send-test`"
 OF_THE_ERASED = "erased: the person it was sent to has been deleted"
+# entries into local audiences that may follow from one event, one from the other
+MAX_DERIVED = 50
 NOBODY = "no userId, anonymousId or address that is text"
 
 
@@ -82,6 +86,7 @@ class Taker:
     _surroundings: home.Surroundings = field(default_factory=home.Surroundings)
     _ledger: Ledger = field(default_factory=Ledger)
     _defined: Rules | None = None
+    _derived: deque[tuple[Mapping[str, Any], Cause]] = field(default_factory=deque)
 
     def take(self, tx: Tx, taken: Taken, number: int, *, apart: bool) -> None:
         """
@@ -132,6 +137,7 @@ class Taker:
     def forget(self) -> None:
         """A transaction was undone: read again what it had read."""
         self._defined = None
+        self._derived.clear()
         self._known.forget()
         self._ledger.forget()
 
@@ -139,7 +145,33 @@ class Taker:
         """With what runs are decided at this moment."""
         observe = None if self.observer is None else self.observer.passed
         now_ms = self.clock.now_ms()
-        return journey.Desk(self.rules, self._known, now_ms, self.mint, self.salt, observe)
+        return journey.Desk(
+            self.rules, self._known, now_ms, self.mint, self.salt, observe, self._derive
+        )
+
+    def follow_up(self, tx: Tx) -> None:
+        """
+        Take to the rules what follows from what they just did: entries into local audiences.
+
+        Rules that put somebody in and out of audiences for ever are stopped, and say so.
+        """
+        taken = 0
+        while self._derived:
+            data, cause = self._derived.popleft()
+            taken += 1
+            if taken > MAX_DERIVED:
+                self._derived.clear()
+                text = f"over {MAX_DERIVED} entries and exits follow from one event"
+                tx.books.alert("audience_loop", str(data["event"]), text, at=cause.now_ms)
+                return
+            person = self._known.get(tx, cause.person.id)
+            if person is not None:
+                event = cause.event
+                happened = Happened(event.id, data, cause.at_ms, event.received_ms)
+                self._decide(tx, happened, person, comes_to_runs=True)
+
+    def _derive(self, data: Mapping[str, Any], cause: Cause) -> None:
+        self._derived.append((data, cause))
 
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
@@ -222,6 +254,7 @@ class Taker:
         draft.person = person.id
         happened = Happened(draft.number, data, draft.at, draft.received)
         self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs)
+        self.follow_up(tx)
 
     def _of_sendgrid(self, tx: Tx, draft: _Draft, event: EmailEvent | UnusableEvent) -> None:
         if isinstance(event, UnusableEvent):
@@ -263,6 +296,7 @@ class Taker:
         if call is not None and asked:
             happened = Happened(draft.number, call, event.at_ms, draft.received, engagement=True)
             self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs)
+            self.follow_up(tx)
 
     def _of_erased(self, tx: Tx, draft: _Draft, event: EmailEvent) -> None:
         """Of a send to somebody deleted since: an opt-out is heard, and nobody is made."""
@@ -286,6 +320,12 @@ class Taker:
         self._ledger.write(tx)  # it reads and writes sends, too
         observe = None if self.observer is None else self.observer.passed
         journey.merged(tx, person, now_ms=self.clock.now_ms(), observe=observe)
+        whole = tx.people.get(person)
+        if whole is None:
+            return
+        enlist.united(tx, whole)
+        if whole.consent is not None:
+            withdraw(tx, whole, self.desk())
 
     def _tell_of_erased(self, runs: Sequence[Run]) -> None:
         if self.observer is not None:
@@ -299,8 +339,14 @@ class Taker:
         if decision.person is not person:
             tx.people.save(decision.person)
             self._known.keep(decision.person)
+            if decision.person.consent != person.consent:
+                self._ledger.write(tx)  # it reads and writes sends, too
+                withdraw(tx, decision.person, self.desk())
+        plans, now_ms = self.rules.plans, self.clock.now_ms()
+        if plans.lists and decision.person.address != person.address:
+            enlist.follow(tx, person, Cause(event, decision.person, plans, now_ms))
         if decision.wishes:
-            cause = Cause(event, decision.person, self.rules.plans, self.clock.now_ms())
+            cause = Cause(event, decision.person, plans, now_ms, derive=self._derive)
             for number, wish in enumerate(decision.wishes):
                 send = reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
                 if self.observer is not None:

@@ -145,7 +145,7 @@ class Waker:
             if apart:
                 self._tick_apart(tx, run, desk)
             else:
-                journey.tick(tx, run, desk)
+                self._tick(tx, run, desk)
             crash.reached(crash.TICKED)
             done += 1
             if self.clock.monotonic_s() > until:
@@ -154,10 +154,14 @@ class Waker:
         self._look(tx)
         return done
 
+    def _tick(self, tx: Tx, run: Run, desk: journey.Desk) -> None:
+        journey.tick(tx, run, desk)
+        self.taker.follow_up(tx)
+
     def _tick_apart(self, tx: Tx, run: Run, desk: journey.Desk) -> None:
         try:
             with tx.savepoint():
-                journey.tick(tx, run, desk)
+                self._tick(tx, run, desk)
         except Unavailable:
             self.taker.forget()
             raise  # the store's trouble, not the run's

@@ -3,6 +3,7 @@
 import pytest
 from aiohttp import encode_basic_auth
 
+from homing.emulators import SegmentEmulator, SegmentSettings
 from homing.emulators.segment.profiles import KEPT_EVENTS, Profiles
 
 
@@ -134,6 +135,21 @@ class TestProfileApi:
         headers = {"Authorization": encode_basic_auth("", segment.token)}
         async with http.get(url, headers=headers) as answer:
             assert 401 == answer.status
+
+    async def test_a_space_has_a_rate(self, look):
+        """So many in a second, then 429; found or not."""
+        now = [100.0]
+        settings = SegmentSettings(clock=lambda: now[0], profile_requests_per_s=2)
+        async with SegmentEmulator(settings=settings) as segment:
+            segment.profiles.put("user_id", "u1", {"plan": "pro"})
+            answers = [
+                await look(segment, who) for who in ("user_id:u1", "user_id:x", "user_id:u1")
+            ]
+            now[0] += 1
+            again = await look(segment, "user_id:u1")
+
+        assert [200, 404, 429, 200] == [answer.status for answer in (*answers, again)]
+        assert "rate_limit_error" == (await answers[2].json())["error"]["code"]
 
     async def test_other_parts_of_a_profile(self, segment, look):
         """Identifiers, events newest first, and when it was made."""

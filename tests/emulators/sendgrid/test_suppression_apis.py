@@ -157,6 +157,21 @@ class TestLists:
 
         assert [102, 101] == [row["created"] for row in rows]
 
+    async def test_rows_can_be_older(self, sendgrid, call):
+        """A test says when; the lists are in order of time, whatever the order of adding."""
+        for created in (300, 100, 200):
+            sendgrid.suppressions.add("bounces", f"a{created}@example.com", created=created)
+        sendgrid.suppressions.add_to_group(12345, "ada@example.com", created=50)
+        sendgrid.suppressions.add_to_group(99, "eva@example.com", created=60)
+
+        path = "/v3/suppression/bounces?start_time=100&end_time=300&limit=2&offset=1"
+        page = await (await call(sendgrid, "GET", path)).json()
+        (row,) = await (await call(sendgrid, "GET", "/v3/asm/suppressions")).json()
+
+        assert [200, 100] == [row["created"] for row in page]
+        assert 50 == row["created_at"]
+        assert 60 == sendgrid.suppressions.find("unsubscribes", "eva@example.com").created
+
     @pytest.mark.parametrize(
         ("pattern", "found"),
         [

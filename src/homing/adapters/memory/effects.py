@@ -62,15 +62,28 @@ class MemoryEffects:
         return [_claimed(row) for row in rows if row.dest == dest][:limit]
 
     def done(self, numbers: Iterable[int]) -> int:
-        """They are done: their payload goes; how many of them were still ready."""
-        were_ready = 0
+        """They are done: their payload goes; how many of them were still ready or sent."""
+        were_open = 0
         for number in numbers:
             row = self._rows.get(number)
-            if row is not None and row.state is EffectState.READY:
+            if row is not None and row.state in OPEN:
                 attempt = row.attempt + 1
                 self._put(replace(row, state=EffectState.DONE, attempt=attempt, payload=None))
-                were_ready += 1
-        return were_ready
+                were_open += 1
+        return were_open
+
+    def sent(self, numbers: Iterable[int]) -> int:
+        """An API works on them: they are not `ready` meanwhile; how many were so."""
+        return self._moved(numbers, EffectState.READY, EffectState.SENT)
+
+    def unsent(self, numbers: Iterable[int]) -> int:
+        """Try sent ones again, at their places; how many there were."""
+        return self._moved(numbers, EffectState.SENT, EffectState.READY)
+
+    def many(self, numbers: Sequence[int]) -> list[Effect]:
+        """Those of these effects that are ready or sent."""
+        rows = (self._rows.get(number) for number in numbers)
+        return [_claimed(row) for row in rows if row is not None and row.state in OPEN]
 
     def retry(self, number: int, *, due_at: int, counts: bool, reason: str) -> None:
         """Try a ready one again at *due_at*."""
@@ -81,7 +94,7 @@ class MemoryEffects:
     def dead(self, number: int, reason: str) -> bool:
         """It will not be tried again unless a person says so; False if it was not ready."""
         row = self._rows.get(number)
-        if row is None or row.state is not EffectState.READY:
+        if row is None or row.state not in OPEN:
             return False
         dead, attempt = EffectState.DEAD, row.attempt + 1
         self._put(replace(row, state=dead, reason=reason, attempt=attempt))
@@ -124,7 +137,7 @@ class MemoryEffects:
         """Drop what was still to be done for persons; how many were in which state before."""
         were: Counter[tuple[Dest, EffectState]] = Counter()
         for row in self._rows.values():
-            whose = row.lane if row.state is EffectState.READY else row.person
+            whose = row.lane if row.state in OPEN else row.person
             if whose not in people or row.state is EffectState.DONE or _tells_of_an_opt_out(row):
                 continue
             were[row.dest, row.state] += 1
@@ -159,6 +172,13 @@ class MemoryEffects:
         self._of_lane[winner] = tuple(sorted((*(self._of_lane.get(winner) or ()), *of_loser)))
         self._of_lane.drop(loser)
 
+    def _moved(self, numbers: Iterable[int], before: EffectState, after: EffectState) -> int:
+        rows = [self._rows.get(number) for number in numbers]
+        moved = [row for row in rows if row is not None and row.state is before]
+        for row in moved:
+            self._put(replace(row, state=after))
+        return len(moved)
+
     def _put(self, row: _Row) -> None:
         self._rows[row.id] = row
         if row.state is EffectState.READY:
@@ -169,6 +189,9 @@ class MemoryEffects:
 
 def _number(row: _Row) -> int:
     return row.id
+
+
+OPEN = frozenset({EffectState.READY, EffectState.SENT})
 
 
 def _tells_of_an_opt_out(row: _Row) -> bool:

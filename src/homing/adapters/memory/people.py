@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from homing.adapters.memory.effects import MemoryEffects
 from homing.adapters.memory.events import MemoryEvents
+from homing.adapters.memory.members import MemoryMembers
 from homing.adapters.memory.runs import MemoryRuns
 from homing.adapters.memory.sends import MemorySends
 from homing.adapters.memory.table import Journal, Table
@@ -26,11 +27,13 @@ class MemoryPeople:
         sends: MemorySends,
         effects: MemoryEffects,
         runs: MemoryRuns,
+        members: MemoryMembers,
     ) -> None:
         self._events = events
         self._sends = sends
         self._effects = effects
         self._runs = runs
+        self._members = members
         self._last: Table[None, int] = Table(journal)
         self._rows: Table[int, Person] = Table(journal)
         self._names: Table[Identity, int] = Table(journal)
@@ -80,6 +83,7 @@ class MemoryPeople:
         self._sends.merge(loser, winner.id)
         self._effects.merge(loser, winner.id)
         self._runs.merge(loser, winner.id)
+        self._members.merge(loser, winner.id)
         self._rows.drop(loser)
 
     def identities(self, person: int) -> list[Identity]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from homing.adapters.memory.books import MemoryBooks
 from homing.adapters.memory.effects import MemoryEffects
 from homing.adapters.memory.events import MemoryEvents
+from homing.adapters.memory.members import MemoryJobs, MemoryMembers
 from homing.adapters.memory.people import MemoryPeople
 from homing.adapters.memory.runs import MemoryRuns
 from homing.adapters.memory.sends import MemorySends
@@ -28,9 +29,12 @@ class MemoryTx:
         self.sends = MemorySends(journal)
         self.effects = MemoryEffects(journal)
         self.runs = MemoryRuns(journal, self.sends)
+        self.members = MemoryMembers(journal)
+        self.jobs = MemoryJobs(journal)
         self.people = MemoryPeople(
-            journal, events=self.events, sends=self.sends, effects=self.effects, runs=self.runs
-        )
+            journal, events=self.events, sends=self.sends, effects=self.effects, runs=self.runs,
+            members=self.members,
+        )  # fmt: skip
         self.suppressions = MemorySuppressions(journal)
         self.books = MemoryBooks(journal)
 

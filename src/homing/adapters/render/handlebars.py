@@ -43,6 +43,37 @@ class RenderError(HomingError):
         self.line = line
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """
+    Something that a template shows, or hands to a helper that shows it.
+
+    ``path`` is from the root, ``items[].name`` of the elements of a list. It is needed only where
+    every path of ``given`` is there: those of the blocks around it that ask for them. What is
+    ``conditional`` stands in a block that asks for something else. ``line`` counts from 1.
+    """
+
+    path: str
+    given: tuple[str, ...]
+    conditional: bool
+    line: int
+
+    def is_missing(self, data: Mapping[str, object]) -> bool:
+        """Tell whether it is needed with *data*, and absent or null there."""
+        if self.path in self.given or any(_is_falsy(data, path) for path in self.given):
+            return False
+        return _is_absent(data, self.path.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What can be known of a template without data; ``problems`` make SendGrid drop the mail."""
+
+    reads: tuple[str, ...]
+    needs: tuple[Need, ...]
+    problems: tuple[str, ...]
+
+
 class HandlebarsRenderer:
     """
     Renders templates within limits; safe to share between threads.
@@ -123,6 +154,21 @@ class HandlebarsRenderer:
         return tuple(
             dict.fromkeys(f"line {remark['line']}: {remark['text']}" for remark in remarks)
         )
+
+    def inspected(self, template: str) -> Inspection:
+        """
+        List what *template* reads and needs of the data, and what would fail in sent mail.
+
+        Raises:
+            RenderError: The template does not parse.
+        """
+        found = self._inspect(template)
+        needs = (
+            Need(one["path"], tuple(one["given"]), one["is_conditional"], one["line"])
+            for one in found["needs"]
+        )
+        problems = (f"line {one['line']}: {one['text']}" for one in found["problems"])
+        return Inspection(tuple(found["reads"]), tuple(needs), tuple(dict.fromkeys(problems)))
 
     def _inspect(self, template: str, *, subject: bool = False) -> dict[str, Any]:
         return self._run(lambda engine: engine.inspect(template, subject=subject))
@@ -288,6 +334,15 @@ def _is_absent(value: object, steps: list[str]) -> bool:
     if name == "length" and isinstance(value, (list, tuple, str)):
         return False
     return _is_absent(_child(value, name), rest)
+
+
+def _is_falsy(data: object, path: str) -> bool:
+    """Whether ``{{#if path}}`` shows nothing; of the elements of a list: of some."""
+    if "[]" in path:
+        return _is_absent(data, path.split("."))
+    for step in path.split("."):
+        data = _child(data, step)
+    return not data
 
 
 def _child(value: object, name: str) -> object:

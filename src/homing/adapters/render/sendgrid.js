@@ -175,6 +175,20 @@ var homing = (function () {
     path.type === "PathExpression" && !path.data && path.depth === 0 && path.parts.length === 1 &&
     path.original === (name === undefined ? path.parts[0] : name);
 
+  // How much a template needs what it reads: "optional" is only asked for, or has a default;
+  // "conditional" shows only where something else holds.
+  const [OPTIONAL, CONDITIONAL, REQUIRED] = [0, 1, 2];
+  const NEED_OF = {
+    if: OPTIONAL, unless: OPTIONAL, and: OPTIONAL, or: OPTIONAL, length: OPTIONAL,
+    equals: CONDITIONAL, notEquals: CONDITIONAL, greaterThan: CONDITIONAL, lessThan: CONDITIONAL,
+  };
+
+  // Helpers in whose block what they were asked about is there; in that of the others it may not be.
+  const GIVES = ["if", "and", "equals", "each"];
+
+  const isBeneath = (path, above) =>
+    path === above || path.startsWith(above + ".") || path.startsWith(above + "[]");
+
   const isCall = (node) => node.params.length > 0 || Boolean(node.hash);
 
   // The helper a node calls, or null when it reads a variable.
@@ -207,6 +221,8 @@ var homing = (function () {
     constructor(isSubject) {
       this.isSubject = isSubject;
       this.reads = new Set();
+      this.needs = new Map();
+      this.guards = [];
       this.problems = [];
       this.warnings = [];
       this.scopes = [""];
@@ -250,13 +266,20 @@ var homing = (function () {
       }
     }
 
-    call(node, helper, isBlock) {
+    call(node, helper, isBlock, most = REQUIRED) {
       if (groupBareLength(node, helper)) {
         this.warn(node, `a bare "length" is ambiguous: write {{#greaterThan (length items) 0}}`);
       }
       this.checkCall(node, helper, isBlock);
-      node.params.forEach((param) => this.argument(param));
-      if (node.hash) node.hash.pairs.forEach((pair) => this.argument(pair.value));
+      const need = Math.min(most, this.needOf(node, helper));
+      node.params.forEach((param) => this.argument(param, need));
+      if (node.hash) node.hash.pairs.forEach((pair) => this.argument(pair.value, need));
+    }
+
+    needOf(node, helper) {
+      if (helper === "each" && node.inverse) return OPTIONAL;
+      if (helper === "insert" && node.params.length > 1) return OPTIONAL;
+      return own(NEED_OF, helper) ? NEED_OF[helper] : REQUIRED;
     }
 
     checkCall(node, helper, isBlock) {
@@ -282,9 +305,9 @@ var homing = (function () {
       if (node.params.length > 2) this.warn(node, `SendGrid documents ${helper} with two arguments`);
     }
 
-    argument(node) {
-      if (node.type === "PathExpression") return this.read(node);
-      if (node.type === "SubExpression") return this.call(node, helperOf(node, false), false);
+    argument(node, need) {
+      if (node.type === "PathExpression") return this.read(node, need);
+      if (node.type === "SubExpression") return this.call(node, helperOf(node, false), false, need);
     }
 
     block(node) {
@@ -293,14 +316,30 @@ var homing = (function () {
       if (helper !== null) this.call(node, helper, true);
       else this.section(node);
       const before = this.reads.size;
-      this.inside(node.program, helper, inner);
+      const asked = this.askedOf(node, helper);
+      const gives = helper === null || GIVES.includes(helper);
+      this.guarded(gives ? asked : null, helper, () => this.inside(node.program, helper, inner));
       if (own(TESTS, helper) && this.reads.size > before) this.warnOfPreview(node, helper);
-      this.program(node.inverse);
+      this.guarded(helper === "unless" ? asked : null, helper, () => this.program(node.inverse));
+    }
+
+    // What a block asks about, as paths.
+    askedOf(node, helper) {
+      const asked = helper === null ? [node.path] : node.params;
+      const paths = asked.filter((one) => one.type === "PathExpression").map((one) => this.resolve(one));
+      return paths.filter((path) => path);
+    }
+
+    // *given* is there inside; null: it shows only where something else holds.
+    guarded(given, helper, walk) {
+      this.guards.push({ given, isList: helper === "each" && given !== null });
+      walk();
+      this.guards.pop();
     }
 
     section(node) {
       this.warn(node, `SendGrid does not document {{#${node.path.original}}}: use {{#if}} or {{#each}}`);
-      this.read(node.path);
+      this.read(node.path, OPTIONAL);
     }
 
     warnOfPreview(node, helper) {
@@ -332,13 +371,34 @@ var homing = (function () {
       return helper === "with" ? path : path + "[]";
     }
 
-    read(path) {
+    read(path, need = REQUIRED) {
       if (path.depth > 0) {
         this.warn(path, `the depth of ${path.original} differs between SendGrid's editor and sent mail: ` +
           "use @root");
       }
       const found = this.resolve(path);
-      if (found) this.reads.add(found);
+      if (!found) return;
+      this.reads.add(found);
+      if (need !== OPTIONAL) this.need(found, need, path.loc.start.line);
+    }
+
+    need(path, need, line) {
+      const given = new Set();
+      let isConditional = need === CONDITIONAL;
+      for (const guard of this.guards) {
+        if (guard.given === null) isConditional = true;
+        for (const above of guard.given || []) {
+          if (isBeneath(path, above)) given.add(above);
+          // a list is taken to have elements
+          else if (!guard.isList) {
+            given.add(above);
+            isConditional = true;
+          }
+        }
+      }
+      const found = { path, is_conditional: isConditional, given: [...given], line };
+      const key = JSON.stringify([path, isConditional, found.given]);
+      if (!this.needs.has(key)) this.needs.set(key, found);
     }
 
     // A path from the root, as "a.b" or "items[].name"; null when it reads nothing of the data.
@@ -386,10 +446,12 @@ var homing = (function () {
       };
     },
 
-    // {reads, problems, warnings} as JSON text.
+    // {reads, needs, problems, warnings} as JSON text.
     inspect(template, isSubject) {
-      const { reads, problems, warnings } = walked(env.parse(template), isSubject);
-      return clean(JSON.stringify({ reads: [...reads], problems, warnings }));
+      const { reads, needs, problems, warnings } = walked(env.parse(template), isSubject);
+      return clean(
+        JSON.stringify({ reads: [...reads], needs: [...needs.values()], problems, warnings }),
+      );
     },
   };
 })();

@@ -43,12 +43,23 @@ class SqliteEffects:
 
     def done(self, numbers: Iterable[int]) -> int:
         """They are done: their payload goes; how many of them were still ready."""
-        rows = [(number,) for number in numbers]
-        before = self._db.total_changes()
-        self._db.executemany(SQL.done, rows)
-        were_ready = self._db.total_changes() - before
-        self._db.executemany(SQL.drop_data, rows)
-        return int(were_ready)
+        rows = list(numbers)
+        were_open = self._moved(SQL.done, rows)
+        self._db.executemany(SQL.drop_data, [(number,) for number in rows])
+        return were_open
+
+    def sent(self, numbers: Iterable[int]) -> int:
+        """An API works on them: they are not `ready` meanwhile; how many were so."""
+        return self._moved(SQL.sent, numbers)
+
+    def unsent(self, numbers: Iterable[int]) -> int:
+        """Try sent ones again, at their places; how many there were."""
+        return self._moved(SQL.unsent, numbers)
+
+    def many(self, numbers: Sequence[int]) -> list[Effect]:
+        """Those of these effects that are ready or sent."""
+        rows = (self._execute(SQL.one, (number,)).get for number in numbers)
+        return [Effect(*row) for row in rows if row is not None]
 
     def retry(self, number: int, *, due_at: int, counts: bool, reason: str) -> None:
         """Try again at *due_at*."""
@@ -103,6 +114,11 @@ class SqliteEffects:
         for sql in (SQL.prune, SQL.drop_data):
             self._db.executemany(sql, gone)
         return len(gone)
+
+    def _moved(self, sql: str, numbers: Iterable[int]) -> int:
+        before = self._db.total_changes()
+        self._db.executemany(sql, [(number,) for number in numbers])
+        return int(self._db.total_changes() - before)
 
     def _changed(self, sql: str, values: tuple[int | str, ...]) -> bool:
         self._execute(sql, values)

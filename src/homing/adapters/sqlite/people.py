@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
+from homing.adapters.sqlite.members import MERGE as MERGE_MEMBERS
 from homing.adapters.sqlite.runs import MERGE as MERGE_RUNS
 from homing.adapters.sqlite.sql import executing, load
 from homing.core.people import Identity, IdKind, Person, partition_of, with_identities
@@ -80,7 +81,7 @@ class SqlitePeople:
         moved = (winner.id, loser)
         for sql in (SQL.move_identities, SQL.move_merged, SQL.add_merged, SQL.move_sends,
                     SQL.move_sends_apart, SENDS.move_marketing, SQL.move_effects,
-                    SQL.move_effects_ended, *MERGE_RUNS):  # fmt: skip
+                    SQL.move_effects_ended, *MERGE_RUNS, *MERGE_MEMBERS):  # fmt: skip
             self._execute(sql, moved)
         for lane in (winner.id * 2, winner.id * 2 + 1):
             self._execute(SQL.clear_heads, (lane,))
@@ -118,6 +119,8 @@ def _facts(person: Person) -> bytes:
         "audiences": person.audiences,
         "zone": person.zone,
         "merged": person.merged,
+        # also of somebody who agreed to nothing: that is not the same as nothing known
+        "consent": None if person.consent is None else (person.consent, person.consent_at),
     }
     return orjson.dumps({key: value for key, value in facts.items() if value})
 
@@ -125,6 +128,7 @@ def _facts(person: Person) -> bytes:
 def _person(row: tuple[Any, ...]) -> Person:
     number, user_id, anonymous_id, email, raw = row
     facts = orjson.loads(raw)
+    consent, consent_at = facts.get("consent", (None, 0))
     return Person(
         number,
         user_id,
@@ -135,5 +139,7 @@ def _person(row: tuple[Any, ...]) -> Person:
         did={key: tuple(times) for key, times in facts.get("did", {}).items()},
         audiences={key: (known[0], known[1]) for key, known in facts.get("audiences", {}).items()},
         zone=facts.get("zone"),
+        consent=consent,
+        consent_at=consent_at,
         merged=tuple(facts.get("merged", ())),
     )

@@ -10,6 +10,7 @@ from homing.adapters.sqlite.books import SqliteBooks
 from homing.adapters.sqlite.effects import SqliteEffects
 from homing.adapters.sqlite.events import SqliteEvents
 from homing.adapters.sqlite.generations import DEFAULT, Generations
+from homing.adapters.sqlite.members import SqliteJobs, SqliteMembers
 from homing.adapters.sqlite.people import SqlitePeople
 from homing.adapters.sqlite.runs import SqliteRuns
 from homing.adapters.sqlite.sends import SqliteSends
@@ -50,6 +51,8 @@ class SqliteTx:
         self.sends = SqliteSends(db, generations)
         self.effects = SqliteEffects(db)
         self.runs = SqliteRuns(db, on_delete=on_delete)
+        self.members = SqliteMembers(db, on_delete=on_delete)
+        self.jobs = SqliteJobs(db)
         self.suppressions = SqliteSuppressions(db, key=key)
         self.books = SqliteBooks(db)
 

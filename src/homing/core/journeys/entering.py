@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from homing.core.consent import lacking_of_either
 from homing.core.decide import PersonFacts
 from homing.core.journeys.program import Reentry, Repeat, key_in
 from homing.core.journeys.run import RunState
@@ -23,6 +24,7 @@ class Refused(StrEnum):
 
     MISSING_KEY = "missing_key"
     TOO_OLD = "too_old"
+    CONSENT = "consent"  # to a category that the journey requires is not given
     ALIVE = "alive"  # a run of that key is under way
     ONCE = "once"  # was in it before, and nobody enters twice
     NOT_EXITED = "not_exited"  # the last run ended otherwise than by an exit
@@ -75,6 +77,8 @@ def entering(
         return Entering("", Refused.MISSING_KEY)
     if not entry.backfill and event.received_ms - event.at_ms > entry.max_age_ms:
         return Entering(key, Refused.TOO_OLD)
+    if lacking_of_either(journey.consent, person.consent, event.data):
+        return Entering(key, Refused.CONSENT)
     same = (run for run in runs if run.journey == journey.name and run.key == key)
     alive = next((run for run in same if run.is_alive), None)
     if alive is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from homing.core.decide import PersonFacts, moved, root_of, wish_or_reason
+from homing.core.decide import PersonFacts, has_moved, moved, root_of, wish_or_reason
 from homing.core.effects import WantSend
 from homing.core.errors import HomingError
 from homing.core.events import FIRST_MS, LAST_MS
@@ -274,10 +274,12 @@ class Walk:
 
     def ask(self, action: Action, *, step: str, origin: int) -> None:
         """Ask for an action with what the run knows now."""
-        self.person = moved(action, self.person, self.moment.at_ms)
+        before, self.person = self.person, moved(action, self.person, self.moment.at_ms)
         latest, root = self.context.latest, self.root()
         see = partial(root_of, latest, self.person, journey=root)
-        wish = wish_or_reason(action, self.journey.name, see)
+        wish = wish_or_reason(
+            action, self.journey.name, see, has_moved=has_moved(before, self.person, action)
+        )
         if isinstance(wish, WantSend):
             wish = WantSend(
                 wish.rule, wish.email, wish.to, wish.data, wish.template, step, self.run.variant

@@ -13,6 +13,7 @@ from homing.emulators.ledger import Ledger
 from homing.emulators.misbehaviour import Misbehaviour
 from homing.emulators.newest import Newest
 from homing.emulators.pages import Pages
+from homing.emulators.segment.cdn_api import CdnApi
 from homing.emulators.segment.debugger_pages import DebuggerPages
 from homing.emulators.segment.inbox import Discard, Inbox, Message
 from homing.emulators.segment.profile_api import ProfileApi
@@ -65,7 +66,11 @@ class SegmentEmulator:
         self.requests = Ledger(self.settings.keep)
         self.profiles = Profiles(self.settings.keep)
         self._pages = Pages("Segment", "/debugger", self.settings.clock)
+        self.cdn = CdnApi(write_key)
         self._inbox = Inbox(self.settings, self.profiles.apply)
+        self._profile_api = ProfileApi(
+            self.profiles, self.settings, space=self.space, token=self.token
+        )
         self._intake = self._make_intake()
         self._site = LoopbackSite(self._application(), port)
 
@@ -174,6 +179,7 @@ class SegmentEmulator:
 
         app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[answer])
         app.add_routes(TrackingApi(self._inbox, self.write_key).routes())
-        app.add_routes(ProfileApi(self.profiles, space=self.space, token=self.token).routes())
+        app.add_routes(self._profile_api.routes())
+        app.add_routes(self.cdn.routes())
         app.add_routes(DebuggerPages(self._inbox, self.profiles, self._pages).routes())
         return app

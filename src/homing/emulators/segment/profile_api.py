@@ -11,14 +11,19 @@ from aiohttp import web
 
 from homing.emulators.segment.inbox import Message
 from homing.emulators.segment.profiles import Profile, Profiles
+from homing.emulators.segment.settings import SegmentSettings
 from homing.emulators.segment.tracking_api import basic_username
 
 
 class ProfileApi:
     """The endpoints of one space."""
 
-    def __init__(self, profiles: Profiles, *, space: str, token: str) -> None:
+    def __init__(
+        self, profiles: Profiles, settings: SegmentSettings, *, space: str, token: str
+    ) -> None:
         self._profiles = profiles
+        self._settings = settings
+        self._second = self._in_second = 0
         self._space = space
         self._token = token
 
@@ -28,10 +33,9 @@ class ProfileApi:
         return [web.get(path, self._look_up)]
 
     async def _look_up(self, request: web.Request) -> web.Response:
-        if basic_username(request) != self._token:
-            return _error(401, "authentication_error", "The token is not valid.")
-        if request.match_info["space"] != self._space:
-            return _error(404, "not_found", "There is no such space.")
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
         raw = request.rel_url.raw_path.split("/")[-2]
         if "+" in raw:
             # An identifier has to be percent-encoded; this is what a "+" meets.
@@ -41,6 +45,22 @@ class ProfileApi:
         if profile is None:
             return _error(404, "not_found", "The resource was not found.")
         return _shown(request, profile, request.match_info["what"])
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        if basic_username(request) != self._token:
+            return _error(401, "authentication_error", "The token is not valid.")
+        if request.match_info["space"] != self._space:
+            return _error(404, "not_found", "There is no such space.")
+        if not self._has_room():
+            return _error(429, "rate_limit_error", "Too many requests were made.")
+        return None
+
+    def _has_room(self) -> bool:
+        second = int(self._settings.clock())
+        if second != self._second:
+            self._second, self._in_second = second, 0
+        self._in_second += 1
+        return self._in_second <= self._settings.profile_requests_per_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ class SegmentSettings:
 
         retry_after_s: What an answer 429 tells to wait; None leaves both headers out.
 
+        profile_requests_per_s: What the Profile API takes of a space (Segment: 100).
+
         clock: Tells Unix time.
     """
 
@@ -26,4 +28,5 @@ class SegmentSettings:
     keep_ids: int = 500_000
     slow_s: float = 2.0
     retry_after_s: int | None = 1
+    profile_requests_per_s: int = 100
     clock: Clock = wall_clock

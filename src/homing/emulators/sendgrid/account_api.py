@@ -34,9 +34,9 @@ class AccountApi:
         if page_size is None or not 1 <= page_size <= 200:
             raise Refused(400, ApiError("page_size must be between 1 and 200", "page_size"))
         start = whole_number(request, "page_token", default=0) or 0
-        # Without `generations` only legacy templates are listed: there are none.
-        dynamic = "dynamic" in request.query.get("generations", "legacy")
-        templates = list(self._account.templates) if dynamic else []
+        # Without `generations` only legacy templates are listed.
+        wanted = request.query.get("generations", "legacy").split(",")
+        templates = [one for one in self._account.templates if one.generation in wanted]
         page = templates[start : start + page_size]
         here = f"{request.url.origin()}/v3/templates?generations=dynamic&page_size={page_size}"
         metadata: dict[str, object] = {"self": here, "count": len(templates)}

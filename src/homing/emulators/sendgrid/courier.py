@@ -9,8 +9,10 @@ from homing.emulators.outbox import Event, Gathering, Outbox
 from homing.emulators.posting import Post, Poster, Retries
 from homing.emulators.sendgrid.event_bytes import body_of, event_bytes
 from homing.emulators.sendgrid.events import random_event_id
+from homing.emulators.sendgrid.samples import sample_events
 from homing.emulators.sendgrid.settings import Pace, SendGridSettings
 from homing.emulators.sendgrid.signing import Signer
+from homing.emulators.sendgrid.webhooks import Webhook
 from homing.emulators.waiting import Changes
 
 HEADERS: Final = {
@@ -22,11 +24,9 @@ HEADERS: Final = {
 
 class Courier:
     """
-    The way of events to one URL.
+    The way of events to one webhook; without one they are kept in `events`, and posted nowhere.
 
     Args:
-        url: None: events are kept in `events`, and posted nowhere.
-
         faults: Of the target ``webhook``; they befall single events.
 
         changes: Told of every event, post and loss.
@@ -34,17 +34,14 @@ class Courier:
 
     def __init__(
         self,
-        url: str | None,
-        signer: Signer,
         *,
         faults: FaultPlan,
         changes: Changes,
         settings: SendGridSettings,
     ) -> None:
-        self.url = url
+        self._webhook: Webhook | None = None
         self.events: Newest[Event] = Newest(settings.keep)
         self.taken = self._given_up = 0
-        self._signer = signer
         self._changes = changes
         self._clock = settings.clock
         self._anew = settings.retry_is_signed_anew
@@ -69,12 +66,27 @@ class Courier:
         """How many events never came through."""
         return self._given_up + self.outbox.dropped
 
+    @property
+    def url(self) -> str | None:
+        """Where events are posted; None: nowhere."""
+        return None if self._webhook is None else self._webhook.url
+
+    def follow(self, webhook: Webhook | None) -> None:
+        """Post to another webhook from now on, or to none."""
+        self._webhook = webhook
+
     def add(self, event: Event) -> None:
         """Take one event."""
         self.events.append(event)
-        if self.url is not None:
+        if self._webhook is not None and self._webhook.wants(event["event"]):
             self.outbox.add(event)
         self._changes.notify()
+
+    async def post_sample(self, url: str, signer: Signer | None) -> None:
+        """Post the sample of events once; whether it is taken is nobody's business here."""
+        body = body_of([event_bytes(event) for event in sample_events(self._clock())])
+        once = Retries(0.0, 0.0, -1.0)
+        await self.poster.post(url, self._signed(Post(body, {}), signer), once)
 
     async def close(self) -> None:
         """Give up what is on its way."""
@@ -82,22 +94,25 @@ class Courier:
         await self.poster.close()
 
     async def _deliver(self, events: list[Event]) -> None:
-        if self.url is None:
+        webhook = self._webhook
+        if webhook is None:
             return
         body = body_of([event_bytes(event) for event in events])
         post = await self.poster.post(
-            self.url,
-            self._signed(Post(body, {})),
+            webhook.url,
+            self._signed(Post(body, {}), webhook.signer),
             self._retries,
-            resigned=self._signed if self._anew else lambda post: post,
+            resigned=lambda post: self._signed(post, webhook.signer) if self._anew else post,
         )
         if post.taken:
             self.taken += len(events)
         else:
             self._given_up += len(events)
 
-    def _signed(self, post: Post) -> Post:
-        signature = self._signer.headers(post.body, timestamp=int(self._clock()))
+    def _signed(self, post: Post, signer: Signer | None) -> Post:
+        if signer is None:
+            return replace(post, headers=HEADERS)
+        signature = signer.headers(post.body, timestamp=int(self._clock()))
         return replace(post, headers=HEADERS | signature)
 
 

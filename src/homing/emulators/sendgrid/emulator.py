@@ -20,13 +20,19 @@ from homing.emulators.sendgrid.delivery import Delivery
 from homing.emulators.sendgrid.errors import DOWN
 from homing.emulators.sendgrid.mail import AcceptedMail
 from homing.emulators.sendgrid.mailbox import Mailbox
+from homing.emulators.sendgrid.marketing.contacts import Contacts
+from homing.emulators.sendgrid.marketing.exports import Exports
+from homing.emulators.sendgrid.marketing.fields import FieldDefinitions
+from homing.emulators.sendgrid.marketing.jobs import Jobs
+from homing.emulators.sendgrid.marketing.lists import Lists
 from homing.emulators.sendgrid.outcomes import Outcome
 from homing.emulators.sendgrid.recipient import Recipients
 from homing.emulators.sendgrid.rendering import Rendering
 from homing.emulators.sendgrid.settings import SendGridSettings
+from homing.emulators.sendgrid.setup import Setup
 from homing.emulators.sendgrid.signing import Signer
 from homing.emulators.sendgrid.suppressions import Suppressions
-from homing.emulators.sendgrid.templates import Template
+from homing.emulators.sendgrid.templates import Template, Templates
 from homing.emulators.site import LoopbackSite
 from homing.emulators.waiting import Changes
 
@@ -65,15 +71,16 @@ class SendGridEmulator:
         faults = faults or Faults()
         self.api_key = api_key
         self.changes = Changes()
-        self._account = Account.opened(settings or SendGridSettings())
+        self._account = Account.opened(settings or SendGridSettings(), self.changes)
         self._signer = Signer(private_key)
         self._courier = Courier(
-            webhook_url,
-            self._signer,
             faults=faults.webhook.fork(1),
             changes=self.changes,
             settings=self._account.settings,
         )
+        self._webhooks = self._account.setup.webhooks
+        self._webhooks.on_change = lambda: self._courier.follow(self._webhooks.oldest)
+        self.webhook_url = webhook_url
         self._rendering = Rendering(self._account.templates)
         self.recipients = Recipients(self._account, self._courier.add)
         self._delivery = Delivery(
@@ -87,6 +94,7 @@ class SendGridEmulator:
             delivery=self._delivery,
             rendering=self._rendering,
             recipients=self.recipients,
+            post_sample=self._courier.post_sample,
         )
         self._site = LoopbackSite(app, port)
         self._delivering: asyncio.Task[None] | None = None
@@ -106,6 +114,8 @@ class SendGridEmulator:
             self._delivering.cancel()
             await asyncio.wait([self._delivering])
         self._delivery.close()
+        self._account.marketing.close()
+        self._account.exports.close()
         await self._courier.close()
         await self._site.close()
         self._rendering.close()
@@ -132,7 +142,24 @@ class SendGridEmulator:
 
     @webhook_url.setter
     def webhook_url(self, url: str | None) -> None:
-        self._courier.url = url
+        webhook = self._webhooks.oldest
+        if url is not None and webhook is None:
+            self._webhooks.add(url, signer=self._signer)
+        elif webhook is not None and url is None:
+            self._webhooks.remove(webhook)
+        elif webhook is not None and url is not None:
+            webhook.url = url
+            self._webhooks.changed(webhook)
+
+    @property
+    def templates(self) -> Templates:
+        """The account's dynamic templates; may be changed at any time."""
+        return self._account.templates
+
+    @property
+    def setup(self) -> Setup:
+        """Webhooks, senders, domains, tracking, forwarding; may be changed at any time."""
+        return self._account.setup
 
     @property
     def requests(self) -> Ledger:
@@ -171,8 +198,10 @@ class SendGridEmulator:
 
     @property
     def idle(self) -> bool:
-        """Whether every mail has met its fate and every event was taken or lost."""
-        return self._delivery.idle and self._courier.outbox.idle
+        """Whether every mail has met its fate, every event was taken or lost, every job is done."""
+        account = self._account
+        has_jobs = not (account.marketing.idle and account.exports.idle)
+        return self._delivery.idle and self._courier.outbox.idle and not has_jobs
 
     @property
     def faults(self) -> FaultPlan:
@@ -203,6 +232,50 @@ class SendGridEmulator:
     def suppressions(self) -> Suppressions:
         """The account's lists and groups; may be changed at any time, without events."""
         return self._account.suppressions
+
+    @property
+    def contacts(self) -> Contacts:
+        """The account's contacts; may be changed at any time, without a job."""
+        return self._account.marketing.contacts
+
+    @property
+    def lists(self) -> Lists:
+        """The account's contact lists; may be changed at any time."""
+        return self._account.marketing.lists
+
+    @property
+    def field_definitions(self) -> FieldDefinitions:
+        """The custom fields of contacts; may be changed at any time."""
+        return self._account.marketing.fields
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs that requests about contacts started; can be held, finished and failed."""
+        return self._account.marketing.jobs
+
+    @property
+    def exports(self) -> Exports:
+        """The exports of contacts; can be held and failed."""
+        return self._account.exports
+
+    @property
+    def downloads(self) -> Ledger:
+        """Every reading of a file that the API pointed to, oldest first."""
+        return self._api.downloads
+
+    @property
+    def erased(self) -> list[str]:
+        """Addresses whose erasure was asked for; what is kept here for tests stays."""
+        return list(self._account.erased)
+
+    @property
+    def no_marketing_plan(self) -> bool:
+        """Whether all that begins with ``/v3/marketing`` answers 403; may be switched."""
+        return self._account.no_marketing_plan
+
+    @no_marketing_plan.setter
+    def no_marketing_plan(self, is_absent: bool) -> None:
+        self._account.no_marketing_plan = is_absent
 
     @property
     def down(self) -> bool:
@@ -253,7 +326,7 @@ class SendGridEmulator:
 
     async def settle(self, timeout_s: float = 10.0) -> None:
         """
-        Wait until every mail has met its fate and every event was taken or lost.
+        Wait until every mail has met its fate, every event was taken or lost, every job is done.
 
         Mail scheduled by ``send_at`` counts.
 

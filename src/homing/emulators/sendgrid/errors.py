@@ -41,6 +41,19 @@ class Refused(Exception):
         return refused(self.status, *self.errors)
 
 
+class MarketingRefused(Refused):
+    """A request that a marketing service refuses: what an error does not have is left out."""
+
+    def response(self) -> web.Response:
+        """Answer it."""
+        errors = [
+            {"message": error.message} | ({"field": error.field} if error.field else {})
+            for error in self.errors
+        ]
+        body = orjson.dumps({"errors": errors})
+        return web.Response(status=self.status, body=body, content_type="application/json")
+
+
 JSON_HEADERS: Final = {"Content-Type": "application/json"}
 
 UNAUTHORIZED: Final = ApiError("authorization required")

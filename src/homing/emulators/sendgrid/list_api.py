@@ -1,7 +1,7 @@
 """``/v3/suppression``: bounces, blocks, invalid addresses, spam reports, unsubscribes."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Final
@@ -63,11 +63,23 @@ class ListApi:
                 raise Refused(400, ApiError("limit must be between 1 and 500", "limit"))
             offset = whole_number(request, "offset", default=0) or 0
             # Newest first, so that paging by offset drifts while rows are added.
-            selected = _selection(request)
-            rows = [row for row in reversed(self._suppressions.rows(name)) if selected(row)]
-            return answered([_as_json(name, row) for row in rows[offset : offset + limit]])
+            rows = self._selected(name, request, offset=offset, limit=limit)
+            return answered([_as_json(name, row) for row in rows])
 
         return page
+
+    def _selected(
+        self, name: ListName, request: web.Request, *, offset: int, limit: int
+    ) -> list[Listed]:
+        start = whole_number(request, "start_time", default=0) or 0
+        end = whole_number(request, "end_time", default=None)
+        rows = self._suppressions.on(name)
+        beginning = request.query.get("email", "")
+        if not beginning:
+            return rows.page(start, end, offset=offset, limit=limit)
+        pattern = _pattern(beginning)
+        found = [row for row in rows.newest(start, end) if pattern.match(row.email)]
+        return found[offset : offset + limit]
 
     def _row_of(self, name: ListName) -> Handler:
         async def row(request: web.Request) -> web.Response:
@@ -99,19 +111,11 @@ class ListApi:
         return remove
 
 
-def _selection(request: web.Request) -> Callable[[Listed], bool]:
-    start = whole_number(request, "start_time", default=0) or 0
-    end = whole_number(request, "end_time", default=None)
+def _pattern(beginning: str) -> re.Pattern[str]:
     # The start of the address, with "%" for anything. Not many of them: each
     # may make the match slower by the address's length.
-    parts = request.query.get("email", "").lower().split("%")[:MOST_WILDCARDS]
-    pattern = re.compile(".*".join(re.escape(part) for part in parts))
-
-    def selected(row: Listed) -> bool:
-        in_time = row.created >= start and (end is None or row.created <= end)
-        return in_time and pattern.match(row.email) is not None
-
-    return selected
+    parts = beginning.lower().split("%")[:MOST_WILDCARDS]
+    return re.compile(".*".join(re.escape(part) for part in parts))
 
 
 def _as_json(name: ListName, row: Listed) -> dict[str, object]:

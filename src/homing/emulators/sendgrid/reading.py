@@ -8,7 +8,7 @@ from aiohttp import web
 
 from homing.emulators.intake import RECORDED
 from homing.emulators.ledger import RecordedRequest
-from homing.emulators.sendgrid.errors import ApiError, Refused
+from homing.emulators.sendgrid.errors import ApiError, MarketingRefused, Refused
 
 
 def recorded(request: web.Request) -> RecordedRequest:
@@ -55,6 +55,19 @@ def whole_number(request: web.Request, name: str, *, default: int | None) -> int
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Refused(400, ApiError(f"{name} should be an integer", name))
     return int(text)
+
+
+def listed_ids(request: web.Request, name: str) -> list[str]:
+    """
+    Read ids that a query parameter lists, separated by commas; each once.
+
+    Raises:
+        MarketingRefused: There are none.
+    """
+    contact_ids = list(dict.fromkeys(i for i in request.query.get(name, "").split(",") if i))
+    if not contact_ids:
+        raise MarketingRefused(400, ApiError(f"{name} is required", name))
+    return contact_ids
 
 
 def answered(value: object, status: int = 200) -> web.Response:

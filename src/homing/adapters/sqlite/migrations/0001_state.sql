@@ -101,8 +101,22 @@ CREATE TABLE suppression (
     source TEXT NOT NULL,
     reason TEXT NOT NULL,
     at INTEGER NOT NULL,
+    reading INTEGER NOT NULL DEFAULT 0, -- the last one that met it in SendGrid's list
     PRIMARY KEY (key, scope)
 ) WITHOUT ROWID;
+CREATE INDEX suppression_read ON suppression (scope, reading)
+    WHERE active = 1 AND address IS NOT NULL;
+
+-- what the last readings of SendGrid's lists found missing, by name
+CREATE TABLE repair (
+    id INTEGER PRIMARY KEY,
+    reading INTEGER NOT NULL,
+    list TEXT NOT NULL,
+    address TEXT NOT NULL,
+    side TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    at INTEGER NOT NULL
+);
 
 CREATE TABLE send (
     id INTEGER PRIMARY KEY,
@@ -187,13 +201,39 @@ CREATE TABLE effect (
     reason TEXT
 );
 CREATE INDEX effect_due ON effect (dest, id) WHERE state = 'ready';
-CREATE INDEX effect_lane ON effect (lane) WHERE state = 'ready';
+CREATE INDEX effect_lane ON effect (lane) WHERE state = 'ready' OR state = 'sent';
 CREATE INDEX effect_event ON effect (event) WHERE event IS NOT NULL;
 CREATE INDEX effect_ended ON effect (state, id) WHERE state IN ('dead', 'dropped');
 CREATE INDEX effect_person ON effect (person) WHERE state IN ('dead', 'dropped');
 
 -- apart, so that what is done leaves no holes behind
 CREATE TABLE effect_data (effect INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+
+-- who is in which audience
+CREATE TABLE audience_member (
+    audience TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    event INTEGER,
+    PRIMARY KEY (audience, person)
+) WITHOUT ROWID;
+CREATE INDEX audience_member_person ON audience_member (person);
+
+-- who should be on which list, by address; `told`: what SendGrid was told of it, by us
+CREATE TABLE list_member (
+    list TEXT NOT NULL,
+    address TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    wanted INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    event INTEGER,
+    told INTEGER,
+    PRIMARY KEY (list, address)
+) WITHOUT ROWID;
+CREATE INDEX list_member_person ON list_member (person);
+
+-- what SendGrid works on for us, JSON, from before the call until it is confirmed
+CREATE TABLE marketing_job (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
 
 -- one person's passage through one version of a journey
 CREATE TABLE run (

@@ -11,7 +11,8 @@ FROM effect JOIN effect_data ON effect = id
 WHERE dest = ? AND state = 'ready' AND id > ? ORDER BY id LIMIT ?;
 
 -- name: done
-UPDATE effect SET state = 'done', attempt = attempt + 1 WHERE id = ? AND state = 'ready';
+UPDATE effect SET state = 'done', attempt = attempt + 1
+WHERE id = ? AND (state = 'ready' OR state = 'sent');
 
 -- name: drop_data
 DELETE FROM effect_data WHERE effect = ?;
@@ -21,7 +22,18 @@ UPDATE effect SET due_at = ?, attempt = attempt + ?, reason = ? WHERE id = ? AND
 
 -- name: dead
 UPDATE effect SET state = 'dead', reason = ?, attempt = attempt + 1
-WHERE id = ? AND state = 'ready';
+WHERE id = ? AND (state = 'ready' OR state = 'sent');
+
+-- name: sent
+UPDATE effect SET state = 'sent' WHERE id = ? AND state = 'ready';
+
+-- name: unsent
+UPDATE effect SET state = 'ready' WHERE id = ? AND state = 'sent';
+
+-- name: one
+SELECT id, kind, lane, due_at, attempt, event, person, made_at, payload
+FROM effect JOIN effect_data ON effect = id
+WHERE id = ? AND (state = 'ready' OR state = 'sent');
 
 -- name: revive
 UPDATE effect SET state = 'ready', reason = NULL, due_at = ? WHERE id = ? AND state = 'dead';
@@ -42,7 +54,7 @@ WHERE state = 'dead' AND state IN ('dead', 'dropped') AND id < ? ORDER BY id DES
 
 -- name: of_person
 SELECT id, dest, state FROM effect
-WHERE state = 'ready' AND lane = ?1 AND dest <> 'suppressions'
+WHERE (state = 'ready' OR state = 'sent') AND lane = ?1 AND dest <> 'suppressions'
 UNION ALL
 SELECT id, dest, state FROM effect WHERE person = ?1 AND state IN ('dead', 'dropped');
 

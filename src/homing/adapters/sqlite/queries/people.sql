@@ -42,7 +42,8 @@ WHERE person = ?2 AND lane IS NULL
 UPDATE send SET head = 0 WHERE lane = ?;
 
 -- name: move_effects
-UPDATE effect SET lane = ?1, person = ?1 WHERE state = 'ready' AND lane = ?2;
+UPDATE effect SET lane = ?1, person = ?1
+WHERE (state = 'ready' OR state = 'sent') AND lane = ?2;
 
 -- name: move_effects_ended
 UPDATE effect SET lane = ?1, person = ?1

@@ -1,0 +1,66 @@
+-- name: enter
+INSERT INTO audience_member (audience, person, at, event) VALUES (?, ?, ?, ?)
+ON CONFLICT (audience, person) DO UPDATE SET at = excluded.at, event = excluded.event
+WHERE excluded.at >= audience_member.at;
+
+-- name: leave
+DELETE FROM audience_member WHERE audience = ? AND person = ?;
+
+-- name: count
+SELECT count(*) FROM audience_member WHERE audience = ?;
+
+-- name: audiences
+SELECT audience, count(*) FROM audience_member GROUP BY audience ORDER BY audience;
+
+-- name: of_audience
+SELECT person, at, event FROM audience_member
+WHERE audience = ? AND person > ? ORDER BY person LIMIT ?;
+
+-- name: get
+SELECT list, address, person, wanted, at, event, told FROM list_member
+WHERE list = ? AND address = ?;
+
+-- name: save
+INSERT OR REPLACE INTO list_member (list, address, person, wanted, at, event, told)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: tell
+UPDATE list_member SET told = ? WHERE list = ? AND address = ?;
+
+-- name: of_person
+SELECT list, address, person, wanted, at, event, told FROM list_member
+WHERE person = ? ORDER BY list, address;
+
+-- name: of_list
+SELECT list, address, person, wanted, at, event, told FROM list_member
+WHERE list = ? AND address > ? ORDER BY address LIMIT ?;
+
+-- name: move_members
+UPDATE list_member SET person = ?1 WHERE person = ?2;
+
+-- name: join_audiences
+INSERT INTO audience_member (audience, person, at, event)
+SELECT audience, ?1, at, event FROM audience_member WHERE person = ?2
+ON CONFLICT (audience, person) DO UPDATE SET at = excluded.at, event = excluded.event
+WHERE excluded.at > audience_member.at;
+
+-- name: leave_audiences
+DELETE FROM audience_member WHERE person = ?2 AND ?1 <> ?2;
+
+-- name: erase_audiences
+DELETE FROM audience_member WHERE person = ?;
+
+-- name: erase_members
+DELETE FROM list_member WHERE person = ?;
+
+-- name: add_job
+INSERT INTO marketing_job (data) VALUES (?) RETURNING id;
+
+-- name: save_job
+UPDATE marketing_job SET data = ? WHERE id = ?;
+
+-- name: drop_job
+DELETE FROM marketing_job WHERE id = ?;
+
+-- name: jobs
+SELECT id, data FROM marketing_job ORDER BY id;

@@ -1,0 +1,1 @@
+"""SendGrid's Marketing contacts and lists: what is written there of whom."""

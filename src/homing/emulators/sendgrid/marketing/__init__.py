@@ -1,0 +1,1 @@
+"""SendGrid's marketing side: contacts, lists, custom fields, and the jobs that change them."""

@@ -1,0 +1,137 @@
+"""The account's Marketing lists and custom fields: found by name, made if need be, remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from homing.core.errors import HomingError
+from homing.core.marketing.contacts import Definition, definitions_in, field_key, type_of
+from homing.log import FIELD_CREATED, LIST_CREATED, log
+
+if TYPE_CHECKING:
+    from homing.ports import Clock
+    from homing.stages.asking import Asker
+
+LISTS = "/v3/marketing/lists"
+FIELDS = "/v3/marketing/field_definitions"
+PAGE = 1_000
+MAX_PAGES = 1_000
+KEPT_MS = 600_000
+# definitions are not asked for more often than this because a field is missing
+FRESH_MS = 30_000
+
+
+class NoSuchPage(HomingError):
+    """A list of pages that does not end."""
+
+
+@dataclass(slots=True)
+class Catalog:
+    """
+    What is known of the account, for ten minutes.
+
+    Args:
+        create_fields: Whether a custom field that is not defined may be made.
+    """
+
+    asker: Asker
+    clock: Clock
+    create_fields: bool = False
+    _lists: dict[str, str] = field(default_factory=dict)
+    _lists_at: int = -KEPT_MS
+    _fields: dict[str, Definition] = field(default_factory=dict)
+    _fields_at: int = -KEPT_MS
+
+    async def list_id(self, title: str) -> str:
+        """
+        The id of the list with that name, made if there is none.
+
+        Raises:
+            Unanswered, Refused: See `Asker.json`.
+        """
+        now = self.clock.now_ms()
+        if title not in self._lists or now - self._lists_at > KEPT_MS:
+            self._lists, self._lists_at = await lists_by_name(self.asker), now
+        if title not in self._lists:
+            made = await self.asker.json("POST", LISTS, {"name": title})
+            self._lists[title] = str(made["id"])
+            log.info(LIST_CREATED, name=title)
+        return self._lists[title]
+
+    def forget_lists(self) -> None:
+        """A list was not there: look again."""
+        self._lists_at = -KEPT_MS
+
+    async def definitions(self, custom: Mapping[str, object]) -> Mapping[str, Definition]:
+        """
+        The custom fields as they are defined, by `field_key`; made if that is allowed.
+
+        Args:
+            custom: Names that are needed, with a value of each.
+
+        Raises:
+            Unanswered, Refused: See `Asker.json`.
+        """
+        age = self.clock.now_ms() - self._fields_at
+        if age > KEPT_MS or (age > FRESH_MS and self._lacking(custom)):
+            await self._read_fields()
+        if self.create_fields:
+            for name in self._lacking(custom):
+                await self._make_field(name, custom[name])
+        return self._fields
+
+    async def refresh(self) -> bool:
+        """Read the custom fields again; whether they are others now."""
+        before = self._fields
+        await self._read_fields()
+        return before != self._fields
+
+    def _lacking(self, custom: Mapping[str, object]) -> list[str]:
+        return [name for name in custom if field_key(name) not in self._fields]
+
+    async def _read_fields(self) -> None:
+        self._fields = definitions_in(await self.asker.json("GET", FIELDS))
+        self._fields_at = self.clock.now_ms()
+
+    async def _make_field(self, name: str, value: object) -> None:
+        kind = type_of(value)
+        made = await self.asker.json("POST", FIELDS, {"name": name, "field_type": kind.value})
+        self._fields = {**self._fields, field_key(name): Definition(str(made["id"]), name, kind)}
+        log.info(FIELD_CREATED, name=name, type=kind.value)
+
+
+async def lists_by_name(asker: Asker) -> dict[str, str]:
+    """
+    Every list of the account, id by name, across pages; of two of one name the first.
+
+    Raises:
+        Unanswered, Refused: See `Asker.json`.
+    """
+    found: dict[str, str] = {}
+    path = f"{LISTS}?page_size={PAGE}"
+    for _ in range(MAX_PAGES):
+        page = await asker.json("GET", path)
+        for row in page.get("result") or ():
+            found.setdefault(str(row["name"]), str(row["id"]))
+        token = next_token(page)
+        if token is None:
+            return found
+        path = f"{LISTS}?page_size={PAGE}&page_token={quote(token, safe='')}"
+    msg = f"over {MAX_PAGES} pages of lists"
+    raise NoSuchPage(msg)
+
+
+def next_token(page: Mapping[str, Any]) -> str | None:
+    """
+    The token of the page after this one; None after the last.
+
+    Only the token of the address that an answer gives is used: it may name another host.
+    """
+    metadata = page.get("_metadata")
+    following = metadata.get("next") if isinstance(metadata, dict) else None
+    if not isinstance(following, str) or not following:
+        return None
+    return next(iter(parse_qs(urlsplit(following).query).get("page_token", ())), None)

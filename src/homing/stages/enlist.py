@@ -1,0 +1,218 @@
+"""
+Contacts, lists and audiences that a decision asks for become rows.
+
+A list's row says what is *wanted* of an address, the newest word; an effect only says that
+SendGrid is to be told. So whatever comes doubled or in the wrong order, what is told in the end
+is the last word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from homing.core import segment_calls
+from homing.core.decide import root_of
+from homing.core.effects import Dest, NewEffect, WantAudience, WantContact, WantList
+from homing.core.mapping import MappingFailure
+from homing.core.marketing import members
+from homing.core.marketing.contacts import Contact, address_of_contact, resolved
+from homing.core.marketing.members import ListMember
+from homing.core.marketing.works import LIST, UPSERT
+from homing.core.plans import ContactFields
+from homing.core.segment_calls import CallRefused
+from homing.core.wire import json_bytes
+from homing.ports import AudienceMember
+from homing.stages.calls import add_call, cause_of, who_of
+
+if TYPE_CHECKING:
+    from homing.core.people import Person
+    from homing.core.plans import ContactList, UpsertContact
+    from homing.ports import Tx
+    from homing.stages.cause import Cause
+
+NO_ADDRESS = "no_email: nobody can be a contact without an address"
+ENTERED, EXITED = "Audience Entered", "Audience Exited"
+# the rule of what follows from another address
+FOLLOWING = "lists"
+
+
+def write_contact(tx: Tx, want: WantContact, cause: Cause) -> None:
+    """Have the person's contact written."""
+    _Enlisting(tx, cause, want.rule).write_contact(want.contact)
+
+
+def change_list(tx: Tx, want: WantList, cause: Cause) -> None:
+    """Have the person on a list, or not."""
+    enlisting = _Enlisting(tx, cause, want.rule)
+    enlisting.change(cause.plans.lists[want.list_name], member=want.member)
+
+
+def change_audience(tx: Tx, want: WantAudience, cause: Cause) -> None:
+    """Carry out that the person is in an audience now, or out: what follows it follows."""
+    person, enlisting = cause.person, _Enlisting(tx, cause, want.rule)
+    if want.member:
+        event = AudienceMember(person.id, cause.at_ms, cause.event.id)
+        tx.members.enter(want.audience, event)
+    else:
+        tx.members.leave(want.audience, person.id)
+    if cause.is_draft:
+        return
+    for target in cause.plans.lists_of(want.audience):
+        enlisting.change(target, member=want.member)
+    if want.changed and not want.stated and want.audience in cause.plans.audiences_to_segment:
+        enlisting.tell_segment(want)
+
+
+def follow(tx: Tx, before: Person, cause: Cause) -> None:
+    """
+    The person has another address than *before*: lists follow, the old address is unlisted.
+
+    Lists of audiences that the person was in without any address get the new one.
+    """
+    address, old = _address(cause.person), _address(before)
+    if address is None:
+        return
+    enlisting = _Enlisting(tx, cause, FOLLOWING)
+    for member in tx.members.of_person(cause.person.id):
+        if member.address == old and member.wanted:
+            at = max(member.at, cause.at_ms)
+            enlisting.want(member.list_name, address, wanted=True, at_ms=at)
+            enlisting.want(member.list_name, old, wanted=False, at_ms=at)
+    for audience, (is_member, at) in cause.person.audiences.items():
+        for target in cause.plans.lists_of(audience) if is_member else ():
+            if tx.members.get(target.name, address) is None:
+                enlisting.want(target.name, address, wanted=True, at_ms=at)
+
+
+def united(tx: Tx, person: Person) -> None:
+    """Two people have become one: it is in the audiences in which it is by the newest word."""
+    for audience, (is_member, _) in person.audiences.items():
+        if not is_member:
+            tx.members.leave(audience, person.id)
+
+
+def derived_event(want: WantAudience, cause: Cause) -> dict[str, object]:
+    """What routes and journeys see of an entry or an exit that a rule decided."""
+    event, person = cause.event, cause.person
+    return {
+        "type": "track",
+        "event": ENTERED if want.member else EXITED,
+        "userId": person.user_id,
+        "anonymousId": person.anonymous_id,
+        "timestamp": event.data.get("timestamp"),
+        "context": event.data.get("context") or {},
+        "properties": _properties(want),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Enlisting:
+    """One rule's wishes for the person of a cause."""
+
+    tx: Tx
+    cause: Cause
+    rule: str
+
+    def write_contact(self, own: UpsertContact | None) -> None:
+        """Have the contact written, with the fields of an action or those of ``[contacts]``."""
+        address = self._address()
+        if address is None:
+            self._fail(NO_ADDRESS)
+            return
+        try:
+            contact = self._contact(address, own)
+        except MappingFailure as error:
+            self._fail(str(error)[:500])
+            return
+        self._add(UPSERT, json_bytes(msgspec.to_builtins(contact)))
+
+    def change(self, target: ContactList, *, member: bool) -> None:
+        """Have the person on a list, or not."""
+        address = self._address()
+        if member and address is None:
+            self._fail(f"list {target.name}: {NO_ADDRESS}")
+            return
+        addresses = set() if address is None else {address}
+        if not member:
+            # an exit is not said once for each of a person's addresses, as entries are
+            rows = self.tx.members.of_person(self.cause.person.id)
+            addresses |= {row.address for row in rows if row.list_name == target.name}
+        for one in sorted(addresses):
+            self.want(target.name, one, wanted=member, at_ms=self.cause.at_ms)
+
+    def want(self, list_name: str, address: str, *, wanted: bool, at_ms: int) -> None:
+        """Keep what is wanted, unless something newer is; SendGrid is to be told."""
+        tx, cause = self.tx, self.cause
+        known = tx.members.get(list_name, address)
+        said = ListMember(list_name, address, cause.person.id, wanted, at_ms, cause.event.id)
+        kept = members.settled(known, said)
+        if kept is None:
+            return
+        tx.members.save(kept)
+        if known is not None and known.wanted is wanted and not kept.is_open:
+            return  # said again, and SendGrid has been told
+        contact = Contact(address)
+        if wanted:
+            try:
+                contact = self._contact(address, None)
+            except MappingFailure as error:
+                self._fail(str(error)[:500])
+        self._add(LIST, json_bytes({"list": list_name, "contact": msgspec.to_builtins(contact)}))
+
+    def tell_segment(self, want: WantAudience) -> None:
+        """A cohort reaches any tool: as a boolean trait, and as the event of its change."""
+        cause, name = self.cause, ENTERED if want.member else EXITED
+        why, who = cause_of(cause, f"audience/{want.audience}", 0), who_of(cause.person)
+        track = partial(segment_calls.track_call, event=name, properties=_properties(want))
+        identify = partial(segment_calls.identify_call, traits={want.audience: want.member})
+        try:
+            for call in (track, identify):
+                add_call(self.tx, call(why, who, at_ms=cause.at_ms), cause, rule=self.rule)
+        except CallRefused as error:
+            self._fail(str(error))
+
+    def _address(self) -> str | None:
+        return address_of_contact(self.cause.event.data, self.cause.person)
+
+    def _contact(self, address: str, own: UpsertContact | None) -> Contact:
+        cause, plan = self.cause, self.cause.plans.contacts.contact
+        if own is not None:
+            plan = ContactFields(
+                plan.fields if own.fields is None else own.fields,
+                plan.custom if own.custom is None else own.custom,
+            )
+        root = root_of(cause.event, cause.person, journey=cause.journey)
+        return Contact(address, *resolved(plan, root))
+
+    def _add(self, kind: str, payload: bytes) -> None:
+        cause = self.cause
+        self.tx.effects.add(
+            NewEffect(
+                dest=Dest.CONTACTS,
+                kind=kind,
+                lane=cause.person.id,
+                payload=payload,
+                event=cause.event.id,
+                rule=self.rule,
+                person=cause.person.id,
+                made_at=cause.now_ms,
+                due_at=cause.now_ms,
+            )
+        )
+        self.tx.books.count("effects:contacts:ready")
+
+    def _fail(self, reason: str) -> None:
+        self.tx.books.count("actions:failed")
+        self.tx.books.alert("action_failed", self.rule, reason, at=self.cause.now_ms)
+
+
+def _address(person: Person) -> str | None:
+    return address_of_contact({}, person)
+
+
+def _properties(want: WantAudience) -> dict[str, object]:
+    return {"audience_key": want.audience, want.audience: want.member}

@@ -1,0 +1,144 @@
+"""
+Contacts off a list, and contacts erased: looked up by address, removed, and looked up again.
+
+SendGrid removes by its own ids, and what it was just given may not be visible yet. So a job is
+looked at until the removal is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from homing.core.outcomes import Rejected, api_message
+from homing.core.wire import read_object
+from homing.stages.catalog import LISTS
+from homing.stages.contact_jobs import CONTACTS, NO_LIST, NOTHING, ContactJobs, Trouble
+
+if TYPE_CHECKING:
+    from homing.core.marketing.jobs import Job
+    from homing.ports import Tx
+
+SEARCH = f"{CONTACTS}/search/emails"
+ERASE_JOB = "/v3/recipients/erasejob"
+# how long what was written may take to become visible, and what was removed to be gone
+MAX_WAIT_MS = 3_600_000
+# an address that was never seen as a contact is looked up so often before it counts as none
+LOOKS_FOR_NONE = 2
+STILL_LISTED = "SendGrid shows it on the list an hour after it was taken off"
+STILL_A_CONTACT = "SendGrid shows the contact an hour after it was deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisting:
+    """Carries out jobs that take contacts away."""
+
+    jobs: ContactJobs
+
+    async def unlist(self, job: Job) -> None:
+        """
+        Take contacts off the job's list; whoever is seen not to be on it is done.
+
+        Raises:
+            Trouble: It goes on later.
+        """
+        if not await self.jobs.open_effects(job):
+            return
+        name = job.lists[0]
+        list_id = await self.jobs.list_id(name)
+        if list_id is None:
+            await self.jobs.settle(job, dead=dict.fromkeys(job.addresses, NO_LIST))
+            return
+        found = await self._found(job.addresses)
+        on_it = {
+            address: str(contact["id"])
+            for address, contact in found.items()
+            if list_id in (contact.get("list_ids") or ())
+        }
+        # what we may have put there, and is not visible yet
+        hidden = await self._told(job, name) - set(found)
+        if self._is_over(job):
+            await self._unlisted(job, name, dead=dict.fromkeys(on_it, STILL_LISTED))
+            return
+        left = await self._unlisted(job, name, waiting=set(on_it) | hidden)
+        if on_it:
+            ids = ",".join(on_it.values())
+            await self._removed("DELETE", f"{LISTS}/{list_id}/contacts?contact_ids={ids}")
+        await self._again(left)
+
+    async def erase(self, job: Job) -> None:
+        """
+        Delete contacts, and have SendGrid erase what it keeps of mail to their addresses.
+
+        Raises:
+            Trouble: It goes on later.
+
+        Source: SendGrid OpenAPI, ``tsg_recipients_data_erasure_v3.json``.
+        """
+        if not await self.jobs.open_effects(job):
+            return
+        found = await self._found(job.addresses)
+        left: Job | None = job
+        if self._is_over(job):
+            left = await self.jobs.settle(job, dead=dict.fromkeys(found, STILL_A_CONTACT))
+        elif found:
+            ids = ",".join(str(contact["id"]) for contact in found.values())
+            await self._removed("DELETE", f"{CONTACTS}?ids={ids}")
+        gone = set(job.addresses) - set(found)
+        # what was written a moment ago may not be visible yet
+        if left is not None and gone and job.looks + 1 >= LOOKS_FOR_NONE:
+            await self._removed("POST", ERASE_JOB, {"email_addresses": sorted(gone)})
+            left = await self.jobs.settle(left, done=gone)
+        await self._again(left)
+
+    def _is_over(self, job: Job) -> bool:
+        return self.jobs.clock.now_ms() - job.made_at > MAX_WAIT_MS
+
+    async def _found(self, addresses: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+        """The contacts of addresses that are visible, by address."""
+        answer = await self.jobs.answer("POST", SEARCH, {"emails": list(addresses)})
+        if answer.status == 404:
+            return {}
+        if answer.status != 200:
+            raise Trouble(Rejected(f"HTTP {answer.status}: {api_message(answer.body)}"))
+        rows = read_object(answer.body).get("result")
+        contacts = (
+            (address.lower(), row.get("contact"))
+            for address, row in (rows.items() if isinstance(rows, dict) else ())
+            if isinstance(row, dict)
+        )
+        return {address: one for address, one in contacts if isinstance(one, dict) and "id" in one}
+
+    async def _removed(self, method: str, path: str, body: object = None) -> None:
+        answer = await self.jobs.answer(method, path, body)
+        status = answer.status or 0
+        if not 200 <= status < 300 and status != 404:
+            raise Trouble(Rejected(f"HTTP {status}: {api_message(answer.body)}"))
+
+    async def _told(self, job: Job, name: str) -> set[str]:
+        def read(tx: Tx) -> set[str]:
+            rows = (tx.members.get(name, address) for address in job.addresses)
+            return {row.address for row in rows if row is not None and row.told}
+
+        return await self.jobs.store.write(read)
+
+    async def _unlisted(
+        self,
+        job: Job,
+        name: str,
+        *,
+        waiting: Collection[str] = (),
+        dead: Mapping[str, str] = NOTHING,
+    ) -> Job | None:
+        """All but those that wait, or are dead, are off the list."""
+        off = set(job.addresses) - set(waiting) - set(dead)
+        await self.jobs.store.write(lambda tx: tx.members.tell(name, off, told=False))
+        return await self.jobs.settle(job, done=off, dead=dead)
+
+    async def _again(self, job: Job | None) -> None:
+        """What is left of a job is looked at again."""
+        if job is not None:
+            await self.jobs.save(replace(self.jobs.later(job), calls=0))
