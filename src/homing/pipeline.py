@@ -19,6 +19,7 @@ The whole path on one page. Read this first.
     home       calls -> Segment, in batches        worker     stages/write_back.py
     reconcile  what webhooks missed                worker     stages/reconcile_suppressions.py
                  rows of SendGrid's lists                     stages/listed.py
+               who should be on a list, who is            stages/reconcile_lists.py
     sweep      waits for evidence, retention       worker     stages/sweep.py
     fill       the past of a new did()             worker     stages/fill.py
     alert      what a person should look at        worker     stages/alert.py
@@ -39,6 +40,7 @@ from homing.stages.deliver import Deliverer
 from homing.stages.evaluate import Evaluator
 from homing.stages.fill import Filler
 from homing.stages.loop import Loop
+from homing.stages.reconcile_lists import ListReconciler
 from homing.stages.reconcile_suppressions import SuppressionReconciler
 from homing.stages.suppress import Suppress
 from homing.stages.sweep import Sweeper
@@ -61,6 +63,7 @@ class Stages:
     contacts: Contacts
     write_back: WriteBack
     reconcile: SuppressionReconciler
+    reconcile_lists: ListReconciler
     sweep: Sweeper
     fill: Filler
     alert: Alerter
@@ -92,6 +95,7 @@ def loops(
         return _wake(stages, await sweep.sweep())
 
     stages.reconcile.on_repaired = lambda: _wake(stages, 1)
+    stages.reconcile_lists.on_repaired = lambda: _wake(stages, 1)
     turns: tuple[tuple[str, Turn, asyncio.Event, Callable[[], float]], ...] = (
         ("evaluate", evaluated, evaluate.wake, _long),
         ("wake", woken, wake.wake, wake.idle_s),
@@ -105,6 +109,7 @@ def loops(
             stages.write_back.wait_s,
         ),
         ("reconcile", stages.reconcile.turn, stages.reconcile.wake, _long),
+        ("lists", stages.reconcile_lists.turn, stages.reconcile_lists.wake, _long),
         ("sweep", swept, asyncio.Event(), _long),
         ("fill", stages.fill.fill, stages.fill.wake, _long),
         ("alert", stages.alert.tell, asyncio.Event(), _long),

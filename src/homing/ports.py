@@ -547,8 +547,10 @@ class Members(Protocol):
     def save(self, member: ListMember) -> None:
         """Write it."""
 
-    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None) -> None:
-        """Keep what SendGrid may have been told of addresses that are known."""
+    def tell(
+        self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int
+    ) -> None:
+        """Keep what SendGrid may have been told, by *at*, of addresses that are known."""
 
     def of_person(self, person: int) -> list[ListMember]:
         """What is wanted of a person's addresses."""

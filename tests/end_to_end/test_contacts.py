@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
+import json
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 from tests.support.service import World, world
 
@@ -18,6 +21,11 @@ name     = "VIP customers"
 
 [list.trial]
 audience = "trial"
+"""
+
+
+PLAIN = """
+[contacts]
 """
 
 
@@ -51,7 +59,23 @@ def on_list(w: World, name: str) -> set[str]:
 
 
 def upserts(w: World) -> int:
-    return sum(r.method == "PUT" and r.path == "/v3/marketing/contacts" for r in w.sendgrid.requests)
+    return sum(
+        r.method == "PUT" and r.path == "/v3/marketing/contacts" for r in w.sendgrid.requests
+    )
+
+
+def looks(w: World) -> int:
+    return sum("/contacts/imports/" in request.path for request in w.sendgrid.requests)
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def age(w: World) -> None:
+    """Let what was said of lists be of yesterday: an export may be judged by it."""
+    with sqlite3.connect(w.service.state, timeout=10) as db:
+        db.execute("UPDATE list_member SET changed_at = 0")
 
 
 async def all_told(w: World, timeout_s: float = 40.0) -> None:
@@ -84,8 +108,145 @@ class TestContacts:
             assert {"true", "Ann"} == set(ann.custom.values())
             assert 1 == upserts(w)
 
+    async def test_one_bad_address_of_a_thousand_is_dead_alone(self, tmp_path: Path) -> None:
+        """Whether we see it, or SendGrid refuses the batch for it, or the job does."""
+        async with world(tmp_path, processes=1, extra=PLAIN) as w:
+            w.sendgrid.jobs.refused_addresses.add("p7@example.com")
+            people = [identify(n, f"p{n}") for n in range(998)]
+            people += [identify(998, "x", email="not@an@address"), identify(999, "y", email="@")]
+            for start in range(0, len(people), 500):
+                await w.sender.deliver(*people[start : start + 500])
+            await all_told(w)
+            dead = json_lines(await w.service.command("dead", "list", "--json"))
+
+            assert 997 == len(w.sendgrid.contacts)
+            assert 997 == w.tables()["effects"]["contacts"]["done"]
+            assert 3 == len(dead)
+            assert any("was refused" in row["reason"] for row in dead)
+
+    async def test_a_custom_field_that_is_not_defined_fails_once(self, tmp_path: Path) -> None:
+        """It is dead with its name; retried once it is there, it arrives."""
+        async with world(tmp_path, processes=1, extra=MARKETING) as w:
+            w.sendgrid.field_definitions.add("user_id", "Text")
+            await w.sender.deliver(identify(1, "ann", plan="pro"), identify(2, "bob"))
+            await all_told(w)
+            (dead,) = json_lines(await w.service.command("dead", "list", "--json"))
+            assert "custom field 'plan' is not defined" in dead["reason"]
+            assert "bob@example.com" in w.sendgrid.contacts
+
+            w.sendgrid.field_definitions.add("plan", "Text")
+            await w.service.stop()
+            await w.service.start()
+            await w.service.command("dead", "retry", dead["id"])
+            await w.sendgrid.until(lambda: "ann@example.com" in w.sendgrid.contacts, 20)
+
+    async def test_without_a_marketing_plan_all_waits_and_the_cure_is_named(
+        self, tmp_path: Path
+    ) -> None:
+        """403: paused with its reason, ingest goes on; then nothing was lost."""
+        async with world(tmp_path, processes=1, extra=PLAIN) as w:
+            w.sendgrid.no_marketing_plan = True
+            await w.sender.deliver(identify(1, "ann"))
+            await w.until(lambda: "contacts" in w.books().pauses, 30)
+            assert "a plan with Marketing Campaigns" in w.books().pauses["contacts"].reason
+            await w.sender.deliver(identify(2, "bob"))
+            w.sendgrid.no_marketing_plan = False
+            await all_told(w, 60)
+
+            assert {"ann@example.com", "bob@example.com"} == {
+                contact.email for contact in w.sendgrid.contacts
+            }
+
+
+class TestCrashes:
+    async def test_killed_after_sendgrid_took_a_batch_it_is_written_again(
+        self, tmp_path: Path
+    ) -> None:
+        """Nobody knows whether it was taken; an upsert may be repeated, and that is counted."""
+        async with world(tmp_path, processes=1, extra=PLAIN, start=False) as w:
+            await w.service.start(HOMING_CRASH_AT="after_upsert")
+            await w.sender.deliver(identify(1, "ann"))
+            await w.service.exited()
+            await w.service.start()
+            await all_told(w)
+
+            assert 2 == upserts(w)
+            assert 1 == w.books().counts["contacts:calls_repeated"]
+            assert 1 == w.tables()["effects"]["contacts"]["done"]
+
+    async def test_killed_while_sendgrid_works_it_looks_again(self, tmp_path: Path) -> None:
+        """The job is on disk: it is polled to its end, and not called again."""
+        async with world(tmp_path, processes=1, extra=PLAIN) as w:
+            w.sendgrid.jobs.held = True
+            await w.sender.deliver(identify(1, "ann"))
+            await w.sendgrid.until(lambda: upserts(w) == 1, 20)
+            await w.sendgrid.until(lambda: looks(w) >= 1)
+            await w.service.kill()
+            w.sendgrid.jobs.held = False
+            w.sendgrid.jobs.finish_all()
+            await w.service.start()
+            await all_told(w)
+
+            assert 1 == upserts(w)
+            assert 1 == w.tables()["effects"]["contacts"]["done"]
+
 
 class TestLists:
+    async def test_from_one_audience_to_another(self, tmp_path: Path) -> None:
+        """Never left on both, whichever word comes first."""
+        async with world(tmp_path, processes=1, extra=MARKETING) as w:
+            await w.sender.deliver(engaged(1, "ann", member=True, key="trial"))
+            await w.sendgrid.until(lambda: on_list(w, "trial") == {"ann@example.com"}, 20)
+            await w.sender.deliver(
+                engaged(3, "ann", member=True), engaged(2, "ann", member=False, key="trial")
+            )
+            await all_told(w)
+
+            assert (set(), {"ann@example.com"}) == (
+                on_list(w, "trial"),
+                on_list(w, "VIP customers"),
+            )
+
+    async def test_with_another_address_lists_follow(self, tmp_path: Path) -> None:
+        """The new contact is written and listed, the old address is taken off."""
+        async with world(tmp_path, processes=1, extra=MARKETING) as w:
+            await w.sender.deliver(identify(1, "ann"), engaged(2, "ann", member=True))
+            await w.sendgrid.until(lambda: on_list(w, "VIP customers") == {"ann@example.com"}, 20)
+            await w.sender.deliver(identify(3, "ann", email="ann@new.example"))
+            await w.sendgrid.until(lambda: on_list(w, "VIP customers") == {"ann@new.example"}, 30)
+            await all_told(w)
+
+            assert "ann@new.example" in w.sendgrid.contacts
+
+    async def test_comparing_writes_only_the_difference(self, tmp_path: Path) -> None:
+        """Who vanished is added again, who should not be there leaves, strangers stay."""
+        async with world(tmp_path, processes=1, extra=MARKETING) as w:
+            people = [f"p{n}" for n in range(20)]
+            await w.sender.deliver(*(engaged(1, user, member=True) for user in people))
+            await w.sender.deliver(engaged(2, "p19", member=False))
+            await all_told(w)
+            age(w)
+            vip = w.sendgrid.lists.named("VIP customers")
+            assert vip is not None
+            for user in ("p1", "p2"):
+                gone = w.sendgrid.contacts.find(f"{user}@example.com")
+                assert gone is not None
+                w.sendgrid.lists.take(vip.id, gone.id)
+            for email in ("p19@example.com", "stranger@example.com"):
+                w.sendgrid.lists.put(vip.id, w.sendgrid.contacts.add(email))
+            said = await w.service.command("reconcile", "lists", "vip", "--json")
+            (report,) = json_lines(said)
+            await all_told(w)
+
+            assert (2, 1, 1, 3) == tuple(
+                report[key] for key in ("missing", "extra", "strangers", "written")
+            )
+            expected = {f"p{n}@example.com" for n in range(19)} | {"stranger@example.com"}
+            assert expected == on_list(w, "VIP customers")
+            age(w)
+            (again,) = json_lines(await w.service.command("reconcile", "lists", "vip", "--json"))
+            assert (0, 0, 0) == tuple(again[key] for key in ("missing", "extra", "written"))
+
     async def test_entering_and_leaving_in_one_batch_ends_as_the_last_word_says(
         self, tmp_path: Path
     ) -> None:
@@ -108,18 +269,15 @@ class TestLists:
         self, tmp_path: Path
     ) -> None:
         """The list equals the last word of each, in at most three upsert calls."""
-        chance = random.Random(4)
         people = [f"p{number}" for number in range(1_000)]
+        last = {user: 1 + number % 3 for number, user in enumerate(people)}
         said = [
-            engaged(number, user, member=member)
+            engaged(number, user, member=number % 2 == 1)
             for user in people
-            for number, member in enumerate([True, False, True][: chance.randint(1, 3)], 1)
+            for number in range(1, last[user] + 1)
         ]
-        last = {user: 0 for user in people}
-        for event in said:
-            last[str(event["userId"])] += 1
-        said += chance.sample(said, len(said) // 2)
-        chance.shuffle(said)
+        said += said[::2]
+        said.sort(key=lambda event: hashlib.sha256(str(event["messageId"]).encode()).digest())
         async with world(tmp_path, processes=1, extra=MARKETING) as w:
             for start in range(0, len(said), 400):
                 await w.sender.deliver(*said[start : start + 400])

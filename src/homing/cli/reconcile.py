@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from homing.cli.main import config_option, json_option
-from homing.cli.reach import loaded_config, looking, store_path
+from homing.cli.reach import looking, store_path
+from homing.cli.reconcile_lists import lists_command
 from homing.cli.show import heading_out, rows_out, text
+from homing.cli.standing import LOOK_S, clear, standing_alone
 
 if TYPE_CHECKING:
     from homing.processes.control import Act
@@ -38,12 +40,14 @@ COLUMNS: Final = (
     "list", "status", "pulled", "missing_here", "repaired_here", "missing_there", "repaired_there",
     "gone_there", "unknown_groups", "error",
 )  # fmt: skip
-LOOK_S: Final = 0.2
 
 
 @click.group("reconcile")
 def reconcile_command() -> None:
     """Compare both sides, and repair what differs."""
+
+
+reconcile_command.add_command(lists_command)
 
 
 @reconcile_command.command("suppressions")
@@ -110,7 +114,7 @@ def _ended(seen: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     from homing.stages.asking import Unanswered
 
-    _clear()
+    clear()
     if seen["state"] == "done":
         lists: list[dict[str, Any]] = seen["lists"]
         return lists
@@ -128,35 +132,21 @@ def _alone(config: Path | None, *, full: bool, dry: bool) -> list[dict[str, Any]
 
 
 async def _done_alone(config: Path | None, *, full: bool, dry: bool) -> list[dict[str, Any]]:
-    import os
     from functools import partial
 
     from homing.adapters.clock import SystemClock
-    from homing.adapters.plain_http import PlainHttpApi
-    from homing.adapters.sqlite.state import NoStore, SqliteState
-    from homing.processes.assembly import USER_AGENT, bearer_of, plans_of
+    from homing.processes.assembly import plans_of
     from homing.processes.reconciling import begin, look, reconciler_of
 
-    loaded, path = loaded_config(config), store_path(config)
-    if not path.exists():
-        msg = f"no store at {path}: `homing serve` makes it"
-        raise NoStore(msg)
-    settings, store = loaded.settings, SqliteState(path, on_fatal=lambda _: None)
-    try:
-        bearer = bearer_of(settings, os.environ)
-        async with PlainHttpApi(
-            settings.sendgrid.endpoint, authorization=bearer, user_agent=USER_AGENT
-        ) as api:
-            stage = reconciler_of(
-                store, api, SystemClock(), settings=settings, plans=plans_of(loaded)
-            )
-            begun = await begin(stage, {"full": full, "dry_run": dry})
-            try:
-                return await _watched(partial(look, stage), begun)
-            finally:
-                await stage.stop()
-    finally:
-        await store.close()
+    async with standing_alone(config) as (store, api, loaded):
+        stage = reconciler_of(
+            store, api, SystemClock(), settings=loaded.settings, plans=plans_of(loaded)
+        )
+        begun = await begin(stage, {"full": full, "dry_run": dry})
+        try:
+            return await _watched(partial(look, stage), begun)
+        finally:
+            await stage.stop()
 
 
 async def _watched(look: Act, begun: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -175,11 +165,6 @@ def _say(seen: Mapping[str, Any]) -> None:
     if sys.stderr.isatty():
         what = text(seen["list"]) or "comparing"
         click.echo(f"\r\x1b[K{what}: {seen['pulled']:,} rows …", err=True, nl=False)
-
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _lists_out(lists: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:

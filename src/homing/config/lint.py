@@ -20,12 +20,6 @@ from homing.core.numbers import read_number
 _ANSWERED_503 = f"`{KEY}` is empty: what is posted there is answered 503"
 POSTGRESQL = f"`{KEY}`: PostgreSQL is not run by this version"
 
-# What this version reads and checks, but does not do.
-_NOT_RUN = (
-    ("suppression", "reconcile"),
-    ("sendgrid", "reconcile_share"),
-)
-
 # What is written to Segment.
 _WRITTEN = (
     ("journey", "*", "exit", "*", "track"),
@@ -51,9 +45,6 @@ def warnings_of(settings: Settings, values: Values) -> Iterator[Finding]:
 
         values: The document's own tables, which tell what is set and what is a default.
     """
-    for path in _NOT_RUN:
-        for loc, _ in found_at(values, path):
-            yield Finding(loc, f"`{KEY}` is not run by this version")
     if settings.store.url.scheme == "postgresql":
         yield Finding(("store", "url"), POSTGRESQL)
     yield from _of_receiving(settings)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCOPE: Final = "templates.read"
 # a diff of more takes minutes, and is read by nobody
 MAX_DIFF_CHARS: Final = 200_000
+MAX_COMPARED_LINES: Final = 5_000
 MAX_DIFF_LINES: Final = 200
 MAX_LINE_CHARS: Final = 300
 
@@ -140,7 +141,7 @@ def _diff(seen: Seen, version: Version) -> str:
         before, after = seen.parts.get(name, ""), now.get(name, "")
         if before == after:
             continue
-        if len(before) + len(after) > MAX_DIFF_CHARS:
+        if not _is_comparable(before) or not _is_comparable(after):
             lines.append(f"({name}: too large to be compared line by line)")
             continue
         lines += difflib.unified_diff(
@@ -148,6 +149,10 @@ def _diff(seen: Seen, version: Version) -> str:
             f"{name}, as it was", f"{name}, as it is", lineterm="", n=2,
         )  # fmt: skip
     return "\n".join(_shortened(lines))
+
+
+def _is_comparable(part: str) -> bool:
+    return len(part) <= MAX_DIFF_CHARS / 2 and part.count("\n") <= MAX_COMPARED_LINES
 
 
 def _shortened(lines: Sequence[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from homing.config import ConfigError, load
 from homing.core.effects import Dest
 from homing.core.errors import HomingError
 from homing.log import CONFIG_REFUSED, CONFIG_RELOADED, log, redact
-from homing.processes import reconciling
+from homing.processes import list_reconciling, reconciling
 from homing.processes.pinned import Runs, settle_runs
 from homing.processes.store_acts import StoreActs
 
@@ -46,12 +46,15 @@ class Acts(StoreActs):
 
     def table(self) -> dict[str, Act]:
         """Every act by the word a command uses."""
-        reconcile = self._worker.assembly.stages.reconcile
+        stages = self._worker.assembly.stages
+        reconcile, lists = stages.reconcile, stages.reconcile_lists
         return {
             **super().table(),
             "reload": self.reload_asked,
             "reconcile_suppressions": partial(reconciling.begin, reconcile),
             "reconciliation": partial(reconciling.look, reconcile),
+            "reconcile_lists": partial(list_reconciling.begin, lists),
+            "list_reconciliation": partial(list_reconciling.look, lists),
         }
 
     def on_resumed(self, name: str) -> None:

@@ -18,6 +18,8 @@ from homing.adapters.sqlite.state import SqliteState
 from homing.core.decide import Rules
 from homing.core.errors import HomingError
 from homing.pipeline import Stages
+from homing.processes import list_reconciling
+from homing.processes.list_reconciling import list_reconciler_of
 from homing.processes.pinned import programs_of, renewed
 from homing.processes.reconciling import reconciler_of, reconfigure
 from homing.processes.tags import Tags
@@ -96,14 +98,10 @@ class Assembly:
         stages.deliver.post = post
         stages.deliver.connections = connections_for(settings.sendgrid.rate.mail)
         stages.deliver.rate.per_second = settings.sendgrid.rate.mail
-        stages.deliver.capture = captured(settings)
-        stages.suppress.capture = captured(settings)
-        stages.contacts.capture = captured(settings)
-        stages.contacts.use(plans)
-        stages.contacts.asker.rate.per_second = settings.sendgrid.rate.contacts
-        stages.write_back.capture = captured(settings)
         stages.write_back.write_key = write_key
-        reconfigure(stages.reconcile, settings, plans)
+        for stage in stages.delivering:
+            stage.capture = captured(settings)
+        self._use_marketing(plans)
         stages.sweep.plans = plans
         stages.sweep.retention = retention_of(settings)
         _tell_what_lacks(stages, settings)
@@ -113,6 +111,13 @@ class Assembly:
         self.segment.use(settings.segment.endpoint, authorization=authorization_of(write_key))
         for stage in stages.delivering:
             stage.resumed()
+
+    def _use_marketing(self, plans: Plans) -> None:
+        stages, settings = self.stages, self.loaded.settings
+        stages.contacts.use(plans)
+        stages.contacts.asker.rate.per_second = settings.sendgrid.rate.contacts
+        reconfigure(stages.reconcile, settings, plans)
+        list_reconciling.reconfigure(stages.reconcile_lists, settings, plans)
 
     def _use_alerts(self, url: str | None) -> None:
         if self.alerts is None:
@@ -190,6 +195,7 @@ async def assemble(
         ),
         WriteBack(store, segment, clock, write_key, capture=capture),
         reconciler_of(store, marketing, clock, settings=settings, plans=plans),
+        list_reconciler_of(store, marketing, clock, settings=settings, plans=plans),
         Sweeper(store, clock, health, plans, retention_of(settings)),
         Filler(store, reader, taker),
         Alerter(store, clock, alerts),

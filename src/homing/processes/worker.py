@@ -89,6 +89,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await stages.reconcile.stop()
+        await stages.reconcile_lists.stop()
         try:
             async with asyncio.timeout(LAND_S):
                 for stage in stages.delivering:

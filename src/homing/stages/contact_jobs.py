@@ -27,6 +27,7 @@ from homing.core.outcomes import (
 )
 from homing.core.wire import json_bytes, read_object
 from homing.log import EFFECT_DIED, log
+from homing.stages import crash
 from homing.stages.asking import Refused, Unanswered
 from homing.stages.catalog import Catalog
 
@@ -210,7 +211,8 @@ class ContactJobs:
         left = await self.settle(replace(job, calls=job.calls + 1), dead_effects=dead)
         if left is None:
             return
-        await self.store.write(lambda tx: _told(tx, left))
+        now = self.clock.now_ms()
+        await self.store.write(lambda tx: _told(tx, left, now))
         await self._put(left, [draft for draft in drafts if draft.row is not None], ids=ids)
 
     async def _put(self, job: Job, drafts: list[_Draft], *, ids: list[str]) -> None:
@@ -223,6 +225,7 @@ class ContactJobs:
         answer = await self.answer("PUT", CONTACTS, body)
         status = answer.status or 0
         if 200 <= status < 300:
+            crash.reached(crash.AFTER_UPSERT)
             await self._sent(job, answer)
         elif status == 404:
             await self._without_list(job, answer)
@@ -384,10 +387,10 @@ def part_of(job: Job, effects: Sequence[Effect]) -> Job:
     )
 
 
-def _told(tx: Tx, job: Job) -> None:
+def _told(tx: Tx, job: Job, now: int) -> None:
     """From now on they may be on these lists: whoever takes them off has to look."""
     for name in job.lists:
-        tx.members.tell(name, job.addresses, told=True)
+        tx.members.tell(name, job.addresses, told=True, at=now)
 
 
 def _errors_in(raw: bytes, addresses: set[str]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,8 @@ BEFORE_INTENT: Final = "before_intent"
 AFTER_INTENT: Final = "after_intent"
 AFTER_ACCEPT: Final = "after_accept"
 AFTER_OUTCOME: Final = "after_outcome"
-AFTER_ROWS: Final = "after_rows"  # of a list of SendGrid's, committed
+AFTER_UPSERT: Final = "after_upsert"  # SendGrid took contacts, and nobody wrote it down
+AFTER_REPAIRS: Final = "after_repairs"  # of rows of a list of SendGrid's, committed
 
 _CHOSEN: Final = os.environ.get(VARIABLE)
 

@@ -148,7 +148,10 @@ class _Enlisting:
         """Keep what is wanted, unless something newer is; SendGrid is to be told."""
         tx, cause = self.tx, self.cause
         known = tx.members.get(list_name, address)
-        said = ListMember(list_name, address, cause.person.id, wanted, at_ms, cause.event.id)
+        said = ListMember(
+            list_name, address, cause.person.id, wanted, at_ms, cause.event.id,
+            changed_at=cause.now_ms,
+        )  # fmt: skip
         kept = members.settled(known, said)
         if kept is None:
             return

@@ -308,8 +308,8 @@ class Round:
             repaired = await self.stage.store.write(
                 lambda tx, lot=lot: self._take_lot(tx, name, lot, sure=sure)  # type: ignore[misc]
             )
-            crash.reached(crash.AFTER_ROWS)
             if repaired:
+                crash.reached(crash.AFTER_REPAIRS)
                 self.stage.on_repaired()
 
     def _take_lot(

@@ -7,18 +7,20 @@ looked at until the removal is seen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from homing.core.marketing.works import ids_in
 from homing.core.outcomes import Rejected, api_message
 from homing.core.wire import read_object
 from homing.stages.catalog import LISTS
 from homing.stages.contact_jobs import CONTACTS, NO_LIST, NOTHING, ContactJobs, Trouble
 
 if TYPE_CHECKING:
+    from homing.core.effects import Effect
     from homing.core.marketing.jobs import Job
     from homing.ports import Tx
 
@@ -45,14 +47,15 @@ class Unlisting:
         Raises:
             Trouble: It goes on later.
         """
-        if not await self.jobs.open_effects(job):
+        effects = await self.jobs.open_effects(job)
+        if not effects:
             return
         name = job.lists[0]
         list_id = await self.jobs.list_id(name)
         if list_id is None:
             await self.jobs.settle(job, dead=dict.fromkeys(job.addresses, NO_LIST))
             return
-        found = await self._found(job.addresses)
+        found = await self._contacts(job, effects, list_id)
         on_it = {
             address: str(contact["id"])
             for address, contact in found.items()
@@ -97,6 +100,16 @@ class Unlisting:
     def _is_over(self, job: Job) -> bool:
         return self.jobs.clock.now_ms() - job.made_at > MAX_WAIT_MS
 
+    async def _contacts(
+        self, job: Job, effects: Sequence[Effect], list_id: str
+    ) -> dict[str, Mapping[str, Any]]:
+        """The contacts of a job; those that a reconciliation has just seen need no look-up."""
+        seen = {} if job.looks else ids_in(effects)
+        unseen = tuple(address for address in job.addresses if address not in seen)
+        found = await self._found(unseen) if unseen else {}
+        shown = {address: {"id": one, "list_ids": [list_id]} for address, one in seen.items()}
+        return {**shown, **found}
+
     async def _found(self, addresses: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
         """The contacts of addresses that are visible, by address."""
         answer = await self.jobs.answer("POST", SEARCH, {"emails": list(addresses)})
@@ -135,7 +148,8 @@ class Unlisting:
     ) -> Job | None:
         """All but those that wait, or are dead, are off the list."""
         off = set(job.addresses) - set(waiting) - set(dead)
-        await self.jobs.store.write(lambda tx: tx.members.tell(name, off, told=False))
+        now = self.jobs.clock.now_ms()
+        await self.jobs.store.write(lambda tx: tx.members.tell(name, off, told=False, at=now))
         return await self.jobs.settle(job, done=off, dead=dead)
 
     async def _again(self, job: Job | None) -> None:

@@ -51,12 +51,12 @@ class MemoryMembers:
         """Write it."""
         self._lists[member.list_name, member.address] = member
 
-    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None) -> None:
-        """Keep what SendGrid may have been told of addresses that are known."""
+    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int) -> None:
+        """Keep what SendGrid may have been told, by *at*, of addresses that are known."""
         for address in addresses:
             member = self._lists.get((list_name, address))
             if member is not None:
-                self.save(replace(member, told=told))
+                self.save(replace(member, told=told, changed_at=at))
 
     def of_person(self, person: int) -> list[ListMember]:
         """What is wanted of a person's addresses."""

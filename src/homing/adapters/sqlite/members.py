@@ -66,9 +66,9 @@ class SqliteMembers:
         """Write it."""
         self._execute(SQL.save, astuple(member))
 
-    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None) -> None:
-        """Keep what SendGrid may have been told of addresses that are known."""
-        rows = [(told, list_name, address) for address in addresses]
+    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int) -> None:
+        """Keep what SendGrid may have been told, by *at*, of addresses that are known."""
+        rows = [(told, at, list_name, address) for address in addresses]
         self._db.executemany(SQL.tell, rows)
 
     def of_person(self, person: int) -> list[ListMember]:
@@ -121,7 +121,6 @@ _JOB: Final = msgspec.json.Decoder(Job)
 
 
 def _member(row: tuple[Any, ...]) -> ListMember:
-    list_name, address, person, wanted, at, event, told = row
-    return ListMember(
-        list_name, address, person, bool(wanted), at, event, None if told is None else bool(told)
-    )
+    list_name, address, person, wanted, at, event, told, changed_at = row
+    was_told = None if told is None else bool(told)
+    return ListMember(list_name, address, person, bool(wanted), at, event, was_told, changed_at)

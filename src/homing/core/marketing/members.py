@@ -17,6 +17,7 @@ class ListMember(msgspec.Struct, frozen=True, gc=False):
 
     ``wanted`` since ``at`` (unix ms, event time) because of ``event``; ``told``: whether SendGrid
     may have it on the list, as far as our own calls go; None: we have not said anything yet.
+    ``changed_at``: when, by our clock, either was last written.
     """
 
     list_name: str
@@ -26,6 +27,7 @@ class ListMember(msgspec.Struct, frozen=True, gc=False):
     at: int
     event: int | None = None
     told: bool | None = None
+    changed_at: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -22,10 +22,11 @@ ERASE = "erase"  # {"email"}
 
 
 class ListChange(msgspec.Struct, frozen=True):
-    """The payload of an effect on a list."""
+    """The payload of an effect on a list; ``id`` is the contact's where it is known."""
 
     list: str
     contact: Contact
+    id: str | None = None
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -110,6 +111,12 @@ def contact_in(effect: Effect) -> Contact:
     if effect.kind == LIST:
         return _LIST.decode(effect.payload).contact
     return _CONTACT.decode(effect.payload)
+
+
+def ids_in(effects: Sequence[Effect]) -> dict[str, str]:
+    """The contacts' own ids that effects on lists know, by address."""
+    changes = (_LIST.decode(effect.payload) for effect in effects)
+    return {change.contact.email: change.id for change in changes if change.id is not None}
 
 
 def contacts_in(effects: Sequence[Effect]) -> dict[str, Contact]:

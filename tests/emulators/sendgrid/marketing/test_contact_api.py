@@ -331,6 +331,22 @@ class TestById:
         assert 1 == (await count.json())["contact_count"]
         assert 404 == (await call(sendgrid, "GET", f"{CONTACTS}/x")).status
 
+    async def test_a_sample_is_shown(self, sendgrid, call):
+        """The newest fifty, by their addresses; a deleted contact is on no list."""
+        for number in range(60):
+            sendgrid.contacts.add(f"a{number:02}@example.com")
+        vip = sendgrid.lists.add("VIP")
+        newest = sendgrid.contacts.find("a59@example.com")
+        sendgrid.lists.put(vip.id, newest)
+        sendgrid.contacts.remove(newest.id)
+
+        answer = await (await call(sendgrid, "GET", CONTACTS)).json()
+
+        assert [f"a{number:02}@example.com" for number in range(9, 59)] == [
+            row["email"] for row in answer["result"]
+        ]
+        assert (59, []) == (answer["contact_count"], vip.emails)
+
     async def test_contacts_are_deleted_by_a_job(self, sendgrid, call):
         """Those that exist are counted; they leave every list and every index."""
         ada, eva = (sendgrid.contacts.add(f"{name}@example.com") for name in ("ada", "eva"))

@@ -228,6 +228,7 @@ CREATE TABLE list_member (
     at INTEGER NOT NULL,
     event INTEGER,
     told INTEGER,
+    changed_at INTEGER NOT NULL,
     PRIMARY KEY (list, address)
 ) WITHOUT ROWID;
 CREATE INDEX list_member_person ON list_member (person);

@@ -17,22 +17,23 @@ SELECT person, at, event FROM audience_member
 WHERE audience = ? AND person > ? ORDER BY person LIMIT ?;
 
 -- name: get
-SELECT list, address, person, wanted, at, event, told FROM list_member
+SELECT list, address, person, wanted, at, event, told, changed_at FROM list_member
 WHERE list = ? AND address = ?;
 
 -- name: save
-INSERT OR REPLACE INTO list_member (list, address, person, wanted, at, event, told)
-VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO list_member
+    (list, address, person, wanted, at, event, told, changed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: tell
-UPDATE list_member SET told = ? WHERE list = ? AND address = ?;
+UPDATE list_member SET told = ?, changed_at = ? WHERE list = ? AND address = ?;
 
 -- name: of_person
-SELECT list, address, person, wanted, at, event, told FROM list_member
+SELECT list, address, person, wanted, at, event, told, changed_at FROM list_member
 WHERE person = ? ORDER BY list, address;
 
 -- name: of_list
-SELECT list, address, person, wanted, at, event, told FROM list_member
+SELECT list, address, person, wanted, at, event, told, changed_at FROM list_member
 WHERE list = ? AND address > ? ORDER BY address LIMIT ?;
 
 -- name: move_members

@@ -1,6 +1,7 @@
 """``/v3/marketing/contacts``: upsert, look-up by identifier and id, deletion, and their jobs."""
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Final
 
 from aiohttp import web
@@ -63,11 +64,11 @@ class ContactApi:
         return answered({"contact_count": count, "billable_count": count})
 
     async def _sample(self, request: web.Request) -> web.Response:
-        newest = [c for c in list(self._marketing.contacts)[-SAMPLE:] if self._marketing.is_seen(c)]
-        newest.sort(key=lambda contact: contact.email)
+        newest = islice(filter(self._marketing.is_seen, self._marketing.contacts.newest()), SAMPLE)
+        sample = sorted(newest, key=lambda contact: contact.email)
         return answered(
             {
-                "result": [self._shown(request, contact) for contact in newest],
+                "result": [self._shown(request, contact) for contact in sample],
                 "contact_count": len(self._marketing.contacts),
                 "_metadata": {"self": str(request.url)},
             }

@@ -1,7 +1,7 @@
 """The account's contacts, found by what identifies them."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -86,10 +86,14 @@ class Contacts:
 
     Every look-up is by an index. Addresses are compared in lower case, other
     identifiers as they are.
+
+    Args:
+        removed: Told of every contact that is deleted.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, removed: Callable[[Contact], None] = lambda _: None) -> None:
         self._clock = clock
+        self._removed = removed
         self._by_id: dict[str, Contact] = {}
         self._by: dict[Identifier, dict[str, Contact]] = {kind: {} for kind in IDENTIFIERS}
         self._by_alternate: dict[str, Contact] = {}
@@ -132,12 +136,13 @@ class Contacts:
         contact.updated_at = self._clock()
 
     def remove(self, contact_id: str) -> Contact | None:
-        """Delete a contact; None when there is none of this id."""
+        """Delete a contact, from its lists, too; None when there is none of this id."""
         contact = self._by_id.pop(contact_id, None)
         if contact is not None:
             for kind in IDENTIFIERS:
                 self._by[kind].pop(contact.fields.get(kind, ""), None)
             self._let_go_of_alternates(contact)
+            self._removed(contact)
         return contact
 
     def find(self, email: str) -> Contact | None:
@@ -155,6 +160,10 @@ class Contacts:
     def by_id(self, contact_id: str) -> Contact | None:
         """Find a contact by its id."""
         return self._by_id.get(contact_id)
+
+    def newest(self) -> Iterator[Contact]:
+        """Walk from the newest to the oldest."""
+        return reversed(self._by_id.values())
 
     def known(self, contact_ids: Iterable[str]) -> Iterator[Contact]:
         """Walk over those of some contacts that exist."""

@@ -29,7 +29,7 @@ class Marketing:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.contacts = Contacts(clock)
+        self.contacts = Contacts(clock, self._removed)
         self.lists = Lists()
         self.fields = FieldDefinitions()
         self.downloads = Downloads(settings.file_expires_s, clock)
@@ -66,7 +66,7 @@ class Marketing:
 
         def work(job: Job) -> None:
             for contact_id in contact_ids:
-                job.deleted += self._delete(contact_id)
+                job.deleted += self.contacts.remove(contact_id) is not None
 
         return self.jobs.start("delete", len(contact_ids), work)
 
@@ -113,12 +113,9 @@ class Marketing:
             if (field := self.fields.find(field_id)) is not None
         }
 
-    def _delete(self, contact_id: str) -> bool:
-        contact = self.contacts.remove(contact_id)
-        if contact is not None:
-            self.lists.forget(contact)
-            self._unseen.discard(contact_id)
-        return contact is not None
+    def _removed(self, contact: Contact) -> None:
+        self.lists.forget(contact)
+        self._unseen.discard(contact.id)
 
     def _show_later(self, contact: Contact) -> None:
         if self.settings.visible_after_s > 0:

@@ -1,0 +1,436 @@
+"""
+Reconcile lists: who should be on each list is held against SendGrid's export of it.
+
+Only the difference is written, by the same effects as everything else. An export that was asked
+for is remembered, so that a run that was interrupted goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import replace
+
+from homing.core.digests import address_trace
+from homing.core.effects import Dest, NewEffect
+from homing.core.errors import HomingError
+from homing.core.mapping import MappingFailure
+from homing.core.marketing.contacts import Contact, resolved
+from homing.core.marketing.drift import Report, UnreadableExport, Verdict, members_in, verdict_of
+from homing.core.marketing.members import ListMember
+from homing.core.marketing.works import LIST, address_in
+from homing.core.outcomes import NO_MARKETING
+from homing.core.wire import json_bytes
+from homing.log import LISTS_RECONCILED, RECONCILE_FAILED, log
+from homing.stages import crash
+from homing.stages.asking import Asker, Refused, Unanswered
+from homing.stages.catalog import Catalog
+from homing.stages.contact_jobs import CONTACTS
+
+if TYPE_CHECKING:
+    from homing.core.people import Person
+    from homing.core.plans import ContactList, Plans
+    from homing.ports import Clock, Files, Store, Tx
+
+EXPORTS: Final = f"{CONTACTS}/exports"
+RULE: Final = "reconcile"
+KEY: Final = "reconcile:list:"
+"""What the store's settings that hold reports begin with; the list's name follows."""
+
+PAGE: Final = 2_000
+FIRST_S: Final = 30.0
+RETRY_S: Final = 60.0
+LOOK_S: Final = 10.0
+FIRST_WAIT_S: Final = 1.0
+LAST_WAIT_S: Final = 30.0
+MAX_WAIT_S: Final = 3_600.0
+# what is kept in memory of an export before it is put on disk, unlinked
+IN_MEMORY: Final = 16 << 20
+
+
+class CannotReconcile(HomingError):
+    """The lists cannot be compared."""
+
+
+class Kept(msgspec.Struct):
+    """What is kept of a list: the run under way, its export, and the last that ended."""
+
+    current: Report | None = None
+    export: str | None = None
+    last: Report | None = None
+
+
+@dataclass(slots=True)
+class ListReconciler:
+    """
+    The stage: in a task of its own, one list after the other.
+
+    Args:
+        on_repaired: There is something to deliver.
+
+        lacking: Why it cannot be done; None: it can.
+    """
+
+    store: Store
+    asker: Asker
+    files: Files
+    clock: Clock
+    plans: Plans
+    on_repaired: Callable[[], object] = lambda: None
+    lacking: str | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+    _not_before_s: float | None = None
+
+    async def turn(self) -> int:
+        """Start what is due; 0: the loop may sleep."""
+        if self.is_running or self.lacking is not None or not self.plans.lists:
+            return 0
+        now_s = self.clock.monotonic_s()
+        if self._not_before_s is None:
+            self._not_before_s = now_s + FIRST_S
+        if now_s < self._not_before_s:
+            return 0
+        due = await self.store.write(self._due)
+        self._not_before_s = now_s + LOOK_S
+        if due:
+            self._begin(due, dry=False)
+        return 0
+
+    async def start(self, names: Sequence[str], *, dry: bool) -> list[str]:
+        """
+        Compare lists now; all without a name.
+
+        Returns:
+            The names of those that are compared.
+
+        Raises:
+            CannotReconcile: There is no such list, or it cannot be done now.
+        """
+        if self.lacking is not None:
+            raise CannotReconcile(self.lacking)
+        unknown = [name for name in names if name not in self.plans.lists]
+        if unknown:
+            msg = f"no [list.{unknown[0]}]: there is {', '.join(self.plans.lists) or 'none'}"
+            raise CannotReconcile(msg)
+        if self.is_running:
+            raise CannotReconcile("lists are being compared already: try again later")
+        chosen = [self.plans.lists[name] for name in names or self.plans.lists]
+        self._begin(chosen, dry=dry)
+        return [one.name for one in chosen]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether lists are being compared."""
+        return self._task is not None and not self._task.done()
+
+    async def done(self) -> None:
+        """Wait until no list is being compared."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        """Let go of what is under way: the next process goes on with it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _due(self, tx: Tx) -> list[ContactList]:
+        now = self.clock.now_ms()
+        return [
+            one for one in self.plans.lists.values() if _is_due(kept_of(tx, one.name), one, now)
+        ]
+
+    def _begin(self, lists: Sequence[ContactList], *, dry: bool) -> None:
+        self._task = asyncio.create_task(self._run(lists, dry=dry), name="reconcile lists")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._not_before_s = self.clock.monotonic_s()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._not_before_s += RETRY_S
+            log.error(RECONCILE_FAILED, error=str(error))
+        self.wake.set()
+
+    async def _run(self, lists: Sequence[ContactList], *, dry: bool) -> None:
+        for one in lists:
+            comparison = Comparison(self, one, dry=dry)
+            try:
+                await comparison.run()
+            except (Refused, UnreadableExport) as error:
+                await comparison.refuse(_with_cure(error))
+            self.on_repaired()
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One list on its way: what is found is written lot by lot."""
+
+    stage: ListReconciler
+    target: ContactList
+    dry: bool
+    kept: Kept = field(default_factory=Kept)
+    busy: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """
+        Go on to the end.
+
+        Raises:
+            Unanswered: SendGrid did not answer; it goes on later with the export it asked for.
+            Refused: SendGrid does not let it be done.
+            UnreadableExport: Its file cannot be read.
+        """
+        stage, calls = self.stage, self.stage.asker.calls
+        self.kept = await stage.store.write(self._opened)
+        # also whom it is being told of now: that may be done, and not be in the export
+        self.busy = await stage.store.write(_busy)
+        report = self._report
+        list_id = await Catalog(stage.asker, stage.clock).list_id(self.target.title)
+        actual = await self._exported(list_id)
+        report.on_list = len(actual)
+        self.busy |= await stage.store.write(_busy)
+        after = ""
+        while rows := await stage.store.write(partial(self._page, after=after)):
+            after = rows[-1].address
+            await stage.store.write(partial(self._compare, rows=rows, actual=actual))
+            crash.reached(crash.AFTER_REPAIRS)
+        await self._strangers(actual)
+        report.calls = stage.asker.calls - calls
+        await self._end("done")
+
+    async def refuse(self, reason: str) -> None:
+        """End it, and say why and what helps."""
+        self._report.error = reason
+        await self._end("refused")
+
+    @property
+    def _report(self) -> Report:
+        if self.kept.current is None:
+            self.kept.current = Report(self.target.name, self.target.title)
+        return self.kept.current
+
+    def _opened(self, tx: Tx) -> Kept:
+        """The export of a run that was interrupted is read, if it is not too old."""
+        kept, now = kept_of(tx, self.target.name), self.stage.clock.now_ms()
+        before = kept.current
+        if before is None or before.dry_run != self.dry or now - before.began_at > MAX_WAIT_S * 1e3:
+            kept.export = None
+            before = None
+        began_at = now if before is None or kept.export is None else before.began_at
+        kept.current = Report(
+            self.target.name, self.target.title, began_at=began_at, dry_run=self.dry
+        )
+        _keep(tx, self.target.name, kept)
+        return kept
+
+    # -- the export
+
+    async def _exported(self, list_id: str) -> dict[str, str]:
+        """Contact ids by address, of everybody on the list."""
+        if self.kept.export is None:
+            body = {"list_ids": [list_id], "file_type": "csv"}
+            asked = await self.stage.asker.json("POST", EXPORTS, body)
+            self.kept.export = str(asked["id"])
+            await self.stage.store.write(self._save)
+        found: dict[str, str] = {}
+        for url in await self._ready():
+            with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+                answer = await self.stage.files.fetch(url, file.write)
+                if answer.status != 200:
+                    msg = f"an export's file: {answer.error or answer.status}"
+                    raise Unanswered(msg)
+                found |= await asyncio.to_thread(_read, file)
+        return found
+
+    async def _ready(self) -> list[str]:
+        """The files of the export, once it is ready."""
+        path = f"{EXPORTS}/{quote(self.kept.export or '', safe='')}"
+        waited_s, wait_s = 0.0, FIRST_WAIT_S
+        while waited_s < MAX_WAIT_S:
+            shown = await self.stage.asker.json("GET", path)
+            status = shown.get("status") if isinstance(shown, dict) else None
+            if status == "ready":
+                return [str(url) for url in shown.get("urls") or ()]
+            if status == "failure":
+                self.kept.export = None
+                await self.stage.store.write(self._save)
+                msg = f"SendGrid could not make it: {shown.get('message')}"
+                raise UnreadableExport(msg)
+            await self.stage.asker.sleep(wait_s)
+            waited_s, wait_s = waited_s + wait_s, min(LAST_WAIT_S, wait_s * 2)
+        msg = f"an export was not ready after {MAX_WAIT_S / 60:.0f} minutes"
+        raise Unanswered(msg)
+
+    # -- the comparison
+
+    def _page(self, tx: Tx, *, after: str) -> list[ListMember]:
+        return tx.members.of_list(self.target.name, after=after, limit=PAGE)
+
+    def _compare(self, tx: Tx, *, rows: list[ListMember], actual: dict[str, str]) -> None:
+        """Judge rows; who was judged is taken out of *actual*."""
+        report, untold = self._report, list[ListMember]()
+        for row in rows:
+            contact_id = actual.pop(row.address, None)
+            is_on = contact_id is not None
+            report.members += row.wanted
+            verdict = verdict_of(row, is_on=is_on, began_at=report.began_at, busy=self.busy)
+            match verdict:
+                case Verdict.MISSING:
+                    report.missing += 1
+                    self._ask(tx, row, contact=_contact_of(tx, row, self.stage.plans))
+                case Verdict.EXTRA:
+                    report.extra += 1
+                    self._ask(tx, row, contact=Contact(row.address), contact_id=contact_id)
+                case Verdict.YOUNG:
+                    report.young += 1
+                case Verdict.UNTOLD if not self.dry:
+                    untold.append(row)
+                case Verdict.AGREED | Verdict.UNTOLD:
+                    pass
+        for told in (True, False):
+            addresses = [row.address for row in untold if row.wanted is told]
+            tx.members.tell(self.target.name, addresses, told=told, at=self.stage.clock.now_ms())
+        self._save(tx)
+
+    async def _strangers(self, actual: Mapping[str, str]) -> None:
+        """Members that Homing never added: left alone, unless the list is exclusive."""
+        self._report.strangers = len(actual)
+        if not self.target.exclusive:
+            return
+        strangers = sorted(actual.items())
+        for start in range(0, len(strangers), PAGE):
+            lot = strangers[start : start + PAGE]
+            await self.stage.store.write(partial(self._remove, lot=lot))
+
+    def _remove(self, tx: Tx, *, lot: Sequence[tuple[str, str]]) -> None:
+        now = self.stage.clock.now_ms()
+        for address, contact_id in lot:
+            # a lane of its own: it is nobody we know
+            row = ListMember(
+                self.target.name, address, -abs(address_trace(address)), wanted=False, at=now,
+                changed_at=now,
+            )  # fmt: skip
+            self._report.extra += 1
+            self._ask(tx, row, contact=Contact(address), contact_id=contact_id)
+        self._save(tx)
+
+    def _ask(
+        self, tx: Tx, row: ListMember, *, contact: Contact, contact_id: str | None = None
+    ) -> None:
+        """Have SendGrid told of one address."""
+        if self.dry:
+            return
+        now = self.stage.clock.now_ms()
+        tx.members.save(replace(row, changed_at=now))
+        payload = {
+            "list": self.target.name, "contact": msgspec.to_builtins(contact), "id": contact_id,
+        }  # fmt: skip
+        tx.effects.add(
+            NewEffect(
+                dest=Dest.CONTACTS, kind=LIST, lane=row.person, payload=json_bytes(payload),
+                event=None, rule=RULE, person=row.person if row.person > 0 else None,
+                made_at=now, due_at=now,
+            )
+        )  # fmt: skip
+        tx.books.count("effects:contacts:ready")
+        self._report.written += 1
+
+    async def _end(self, status: str) -> None:
+        report = self._report
+        report.status, report.ended_at = status, self.stage.clock.now_ms()
+        await self.stage.store.write(self._close)
+        log.info(
+            LISTS_RECONCILED, list=report.list, status=status, members=report.members,
+            on_list=report.on_list, missing=report.missing, extra=report.extra,
+            written=report.written, dry_run=report.dry_run,
+        )  # fmt: skip
+
+    def _close(self, tx: Tx) -> None:
+        report, name = self._report, self.target.name
+        kept = kept_of(tx, name)
+        kept.current, kept.export, kept.last = None, None, report
+        _keep(tx, name, kept)
+        now = self.stage.clock.now_ms()
+        if report.status == "refused":
+            tx.books.alert("reconcile_refused", f"list {name}", report.error, at=now)
+            return
+        tx.books.clear_alert("reconcile_refused", f"list {name}")
+        drift = report.missing + report.extra
+        if drift and not report.dry_run:
+            text = f"{report.missing} were missing from the list and {report.extra} too many: told"
+            tx.books.alert("reconciled", f"list {name}", text, at=now, n=drift)
+
+    def _save(self, tx: Tx) -> None:
+        _keep(tx, self.target.name, self.kept)
+
+
+def kept_of(tx: Tx, name: str) -> Kept:
+    """What is kept of a list's reconciliations."""
+    text = tx.books.get(KEY + name)
+    return Kept() if not isinstance(text, str) else msgspec.json.decode(text, type=Kept)
+
+
+def _keep(tx: Tx, name: str, kept: Kept) -> None:
+    tx.books.set(KEY + name, msgspec.json.encode(kept).decode())
+
+
+def _is_due(kept: Kept, target: ContactList, now: int) -> bool:
+    if kept.current is not None or kept.last is None:
+        return True
+    return now - kept.last.began_at >= target.reconcile_s * 1000
+
+
+def _busy(tx: Tx) -> set[str]:
+    """Addresses that SendGrid is being told of, or is about to be."""
+    busy = {address for job in tx.jobs.all() for address in job.addresses}
+    after = 0
+    while ready := tx.effects.ready(Dest.CONTACTS, after=after, limit=PAGE):
+        busy |= {address_in(effect) for effect in ready}
+        after = ready[-1].id
+    return busy
+
+
+def _contact_of(tx: Tx, row: ListMember, plans: Plans) -> Contact:
+    """An addition carries the contact's fields, as far as they are known now."""
+    person = tx.people.get(row.person)
+    if person is None:
+        return Contact(row.address)
+    try:
+        return Contact(row.address, *resolved(plans.contacts.contact, _root_of(person)))
+    except MappingFailure:
+        return Contact(row.address)
+
+
+def _root_of(person: Person) -> dict[str, Any]:
+    return {
+        "type": "identify",
+        "userId": person.user_id,
+        "anonymousId": person.anonymous_id,
+        "traits": person.traits,
+        "context": {},
+        "profile": person.traits,
+        "journey": {},
+        "send": {},
+    }
+
+
+def _read(file: IO[bytes]) -> dict[str, str]:
+    file.seek(0)
+    return dict(members_in(file))
+
+
+def _with_cure(error: HomingError) -> str:
+    if isinstance(error, Refused) and error.status == 403:
+        return f"{error}: {NO_MARKETING}"
+    if isinstance(error, Refused) and error.status == 401:
+        return f"{error}: `sendgrid.api_key` is wrong, or was revoked"
+    return str(error)
