@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NewSend,
         SendRow,
     )
+    from homing.core.erasure import Done, Entry, Erasure, NewErasure, Progress
     from homing.core.journeys.run import Passage, Run
     from homing.core.journeys.statistics import Mailed, Member, Stand
     from homing.core.mail import Rendered
@@ -225,6 +226,12 @@ class Events(Protocol):
 
     def erasure_done(self, requests: Iterable[int]) -> None:
         """The log's writer erased what `erasures` told of these requests."""
+
+    def first_erasure(self) -> int | None:
+        """The first request that is still to be erased, or a part of it."""
+
+    def at_place(self, request: int, item: int) -> EventRow | None:
+        """The event that is an element of the log; None of a duplicate, and of one pruned."""
 
     def anonymise(self, number: int) -> None:
         """Let an event tell of nobody."""
@@ -457,6 +464,12 @@ class Effects(Protocol):
     def add(self, effect: NewEffect) -> None:
         """Ask for an effect."""
 
+    def open_of(self, people: Sequence[int], *, dest: Dest | None = None) -> list[Effect]:
+        """What is ready or sent of persons, for one destination or all; in order."""
+
+    def dead_of(self, people: Sequence[int]) -> list[Mapping[str, object]]:
+        """All columns, and the payloads, of persons' effects that are dead or were dropped."""
+
     def ready(self, dest: Dest, *, after: int, limit: int) -> list[Effect]:
         """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
 
@@ -579,6 +592,73 @@ class Jobs(Protocol):
 
     def all(self) -> list[Job]:
         """Every job, oldest first: there are few."""
+
+
+class Erasures(Protocol):
+    """
+    Who was erased, by keyed hash, and how far each erasure came.
+
+    Each is also a line of a journal beside the state file, on disk before the transaction is: a
+    restored backup, older than that line, is erased again.
+    """
+
+    @property
+    def until(self) -> int:
+        """No erasure concerns requests of the log from this number on."""
+
+    def add(self, erasure: NewErasure, *, whole: bool = False) -> int:
+        """
+        Keep an erasure: its number.
+
+        Args:
+            whole: Everybody at the addresses is meant.
+        """
+
+    def get(self, number: int) -> Erasure | None:
+        """One erasure."""
+
+    def newest(self, *, before: int | None, limit: int) -> list[Erasure]:
+        """Erasures, newest first."""
+
+    def open(self, *, limit: int) -> list[Erasure]:
+        """Those that are not over, oldest first."""
+
+    def earlier(self, name: Identity) -> int | None:
+        """The newest erasure of a name."""
+
+    def is_erased(self, name: Identity, *, request: int, received_ms: int) -> bool:
+        """Whether somebody was erased after this request of the log was received."""
+
+    def note(self, number: int, done: Done) -> None:
+        """Keep a step of an erasure."""
+
+    def note_of(self, people: Sequence[int], done: Done) -> None:
+        """The same for the erasures of these people."""
+
+    def steps(self, number: int) -> list[Done]:
+        """The steps of an erasure, in order."""
+
+    def end(self, number: int, progress: Progress) -> None:
+        """Whether it is over."""
+
+    def unsearched(self, *, limit: int) -> list[tuple[Erasure, tuple[Identity, ...]]]:
+        """Erasures for which the log is still to be searched, with the names; oldest first."""
+
+    def searched(self, numbers: Sequence[int]) -> None:
+        """It was: the names go."""
+
+    def to_repeat(self) -> list[Entry]:
+        """What the journal has and this store does not know: it is older. In order."""
+
+    def named_by(self, entries: Sequence[Entry]) -> Mapping[str, Sequence[Identity]]:
+        """
+        The names in the store that are hashed in these lines of the journal, by their ids.
+
+        Reads all names and addresses of the store.
+        """
+
+    def repeated(self) -> None:
+        """All that the journal has is known."""
 
 
 class Definition(msgspec.Struct, frozen=True, gc=False):
@@ -745,6 +825,9 @@ class Books(Protocol):
     def clear_alert(self, kind: str, subject: str) -> None:
         """Its cause is gone."""
 
+    def strike(self, texts: Collection[str]) -> None:
+        """Take these out of what alerts and pauses say, in whatever case."""
+
     def alerts(self) -> list[Alert]:
         """What stands, newest first."""
 
@@ -779,6 +862,10 @@ class Tx(Protocol):
     @property
     def jobs(self) -> Jobs:
         """What SendGrid works on."""
+
+    @property
+    def erasures(self) -> Erasures:
+        """Who was erased."""
 
     @property
     def suppressions(self) -> Suppressions:
@@ -836,3 +923,6 @@ class Store(Protocol):
             Unavailable: Nothing was kept: no room, or another program has the file, or the disk
                 failed; of the last the store also told whoever opened it.
         """
+
+    async def scrub(self) -> bool:
+        """Leave no trace of what was deleted in the files; False: try again soon."""

@@ -24,6 +24,7 @@ NAMES = {
     "deliver": ["deliver.sends"],
     "path": ["path.sustained", "path.calm"],
     "write_back": ["write_back.stage", "write_back.whole"],
+    "reconcile": ["reconcile.first", "reconcile.again"],
     "journeys": ["journeys.enter", "journeys.ticks", "journeys.sends"],
     "timers": [
         "timers.disk",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from tests.support.rows import HOUR, NOON, Refused, effect, event, refuse, reserve, user
 
 from homing.core.effects import Dest, EventState
+from homing.core.reconcile_suppressions import ListName, Repair, Side
 from homing.core.suppression import Source, Suppression
 from homing.ports import Alert, Cursor, Pause, Store, Tx
 
@@ -226,6 +228,87 @@ class TestSuppressions:
 
         records = await store.write(lambda tx: tx.suppressions.of("ann@example.com"))
         assert Suppression("bounce", True, NOON, Source.SENDGRID, "") == records["bounce"]
+
+
+class TestReadings:
+    async def test_what_no_reading_met_since_is_found_until_it_is_marked(
+        self, store: Store
+    ) -> None:
+        """
+        Opt-outs of one scope, with their addresses; not opt-ins, and not what is hidden.
+        """
+        out = Suppression("global", True, NOON, Source.SEGMENT, "r")
+
+        def save(tx: Tx) -> None:
+            for name in ("Ann", "bob", "cyd"):
+                tx.suppressions.save(f"{name}@example.com", out)
+            tx.suppressions.save("ann@example.com", BOUNCE)
+            tx.suppressions.save("dan@example.com", OPT_IN)
+            tx.suppressions.save("eve@example.com", Suppression("global", False, 1, Source.HOMING))
+            tx.suppressions.hide("cyd@example.com")
+            tx.suppressions.mark("nobody@example.com", "global", reading=4)
+
+        def unmarked(tx: Tx, reading: int = 4, limit: int = 10) -> dict[str, Suppression]:
+            return dict(tx.suppressions.unmarked("global", reading=reading, limit=limit))
+
+        await store.write(save)
+        assert {"ann@example.com": out, "bob@example.com": out} == await store.write(unmarked)
+        assert 1 == len(await store.write(lambda tx: unmarked(tx, limit=1)))
+
+        await store.write(lambda tx: tx.suppressions.mark("BOB@example.com", "global", reading=4))
+        assert {"ann@example.com"} == set(await store.write(unmarked))
+        assert {"ann@example.com", "bob@example.com"} == set(
+            await store.write(lambda tx: unmarked(tx, 5))
+        )
+
+        # written again, it has been met all the same
+        newer = Suppression("global", True, NOON + 1, Source.SENDGRID, "r")
+        await store.write(lambda tx: tx.suppressions.save("bob@example.com", newer))
+        assert {"ann@example.com"} == set(await store.write(unmarked))
+
+    async def test_what_was_noted_comes_back_in_order_until_it_is_forgotten(
+        self, store: Store
+    ) -> None:
+        """
+        Each reading's own; who is erased is not named any more, by any reading.
+        """
+        first = Repair(ListName.BOUNCES, "ann@example.com", Side.HERE, True, NOON)
+        second = Repair(ListName.GROUPS, "bob@example.com", Side.THERE, False, NOON + 1)
+
+        def note(tx: Tx) -> None:
+            tx.suppressions.note(first, reading=1)
+            for reading in (2, 3):
+                tx.suppressions.note(replace(first, address="Ann@example.com"), reading=reading)
+                tx.suppressions.note(second, reading=reading)
+
+        def noted(tx: Tx) -> list[list[Repair]]:
+            return [tx.suppressions.noted(reading, limit=10) for reading in (1, 2, 3)]
+
+        await store.write(note)
+        assert [[first], [first, second], [first, second]] == await store.write(noted)
+        assert [first] == await store.write(lambda tx: tx.suppressions.noted(2, limit=1))
+
+        await store.write(lambda tx: tx.suppressions.forget_noted(keep=2))
+        assert [[], [first, second], []] == await store.write(noted)
+
+        await store.write(lambda tx: tx.suppressions.hide("ANN@example.com"))
+        assert [[], [second], []] == await store.write(noted)
+
+    async def test_hidden_is_who_was_erased(self, store: Store) -> None:
+        """
+        Until something is recorded of the address anew.
+        """
+
+        def is_hidden(tx: Tx) -> bool:
+            return tx.suppressions.is_hidden("Ann@example.com")
+
+        assert not await store.write(is_hidden)
+        await store.write(lambda tx: tx.suppressions.save("ann@example.com", BOUNCE))
+        assert not await store.write(is_hidden)
+        await store.write(lambda tx: tx.suppressions.hide("ann@example.com"))
+        assert await store.write(is_hidden)
+        await store.write(lambda tx: tx.suppressions.save("ann@example.com", BOUNCE))
+        assert not await store.write(is_hidden)
 
 
 class TestStates:

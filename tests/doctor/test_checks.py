@@ -1,11 +1,14 @@
 """The table of checks."""
 
+from pathlib import Path
+
 from tests.doctor.conftest import EMAIL
 
 from homing.doctor import checks
 from homing.doctor.case import Facts
 from homing.doctor.findings import Finding, Status, listed
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "doctor.md"
 ELSEWHERE = {"standing", "samples"}
 
 
@@ -30,6 +33,12 @@ class TestChecks:
             assert set(checks.IDS) == {one.check for one in found}
             assert all(one.found for one in found)
             assert all(one.cure for one in found if one.status in {Status.WARN, Status.ERROR})
+
+    def test_the_manual_lists_each(self):
+        """In their order, with what each looks at."""
+        rows = [f"| `{check.id}` | {check.about} |" for check in checks.CHECKS]
+
+        assert "\n".join(rows) in PAGE.read_text()
 
     def test_only_an_error_fails(self):
         """Warnings do not."""

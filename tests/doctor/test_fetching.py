@@ -22,13 +22,16 @@ KEY = {SCOPES: {"scopes": ["mail.send"]}}
 class Account:
     """Answers by path, 404 for the others; notes what it was asked."""
 
-    def __init__(self, answers, headers=None):
+    def __init__(self, answers, headers=None, *, silent=False):
         self.answers = answers
+        self.silent = silent
         self.headers = headers or {}
         self.asked = []
 
     async def call(self, method, path, body):
         self.asked.append((method, path))
+        if self.silent:
+            return Answer(headers_sent=True, error="TimeoutError")
         value = self.answers.get(path, 404)
         if isinstance(value, list) and value and isinstance(value[0], Answer):
             value = value.pop(0)
@@ -63,13 +66,20 @@ class TestFetched:
         assert isinstance(facts.senders, Failed)
 
     async def test_a_refused_key_is_the_answer_to_every_question(self, case):
-        """One cause is told once, and templates are not asked for."""
+        """One cause is told once, and nothing else is asked."""
         account = Account({SCOPES: 401})
 
         facts = await fetched(case(EMAIL), {"key", "groups", "templates"}, among(account))
 
         assert {401} == {one.status for one in (facts.key, facts.groups, facts.templates[ID])}
-        assert not any("templates" in path for _, path in account.asked)
+        assert [("GET", SCOPES)] == account.asked
+
+    async def test_the_write_key_is_never_part_of_what_is_said(self, case):
+        """Though it is part of the path."""
+        facts = await fetched(case(), {"source"}, among(Account({}, None, silent=True)))
+
+        assert isinstance(facts.source, Failed)
+        assert "write-key" not in facts.source.said
 
     @pytest.mark.parametrize(
         "body",

@@ -42,6 +42,7 @@ class TestDoorOf:
             ("https://x.example/sendgrid/a/b", None),
             ("https://sendgrid/", None),
             ("", None),
+            ("http://[bad/sendgrid", None),
         ],
     )
     def test_a_path_of_ours_leads_to_a_door(self, url, door):

@@ -22,6 +22,22 @@ from homing.emulators.sendgrid.signing import Signer
 ORDER, DIGEST, NOTICE = ("d-" + "0" * 31 + str(number) for number in (1, 2, 3))
 # what SendGrid's OpenAPI files here do not describe
 UNDESCRIBED = ("/v3/verified_senders", "/v3/whitelabel", "/v3/tracking_settings")
+CART = "d-" + "0" * 31 + "4"
+JOURNEY = f"""
+[email.cart]
+template = "{CART}"
+group = "newsletter"
+data = {{ item = "$.properties.title", entered = "$.journey.entered_at" }}
+
+[journey.cart]
+entry = {{ when = 'event = "Product Added"' }}
+[[journey.cart.step]]
+id = "wait"
+hold = "2h"
+[[journey.cart.step]]
+id = "remind"
+send = {{ email = "cart", data = {{ n = 1 }} }}
+"""
 MARKETING = """
 [contacts]
 when = 'type = "identify"'
@@ -108,6 +124,11 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
 def by_status(rows: list[dict[str, Any]], status: str) -> list[str]:
     """The checks that say so."""
     return [row["id"] for row in rows if row["status"] == status]
+
+
+def _has_event(state: Path) -> bool:
+    with reading(state) as tx:
+        return bool(tx.events.newest(state=None, before=None, limit=1))
 
 
 def _alerts(state: Path) -> bool:
@@ -259,6 +280,20 @@ class TestMail:
         assert "{{nope}} (html, line 1): not in 3 of 3 recorded events" in row["found"]
         assert not any(word in row["found"] for word in ("total", "gift", "title"))
 
+    async def test_an_email_of_a_journey_is_judged_by_what_its_runs_would_know(self, clinic):
+        """Its data may come from the run."""
+        clinic.service.config.write_text(clinic.service.config.read_text() + JOURNEY)
+        clinic.sendgrid.add_template(CART, subject="{{item}}", html="{{n}} {{entered}} {{lost}}")
+        await clinic.service.start()
+        await clinic.post(track(1, "Product Added", {"title": "Tea"}, user="u1"))
+        await eventually(lambda: _has_event(clinic.service.state))
+
+        rows = await clinic.run("--only", "variables", code=1)
+
+        (row,) = [row for row in rows if row["about"] == "email cart"]
+        assert "{{lost}} (html, line 1): journey cart, step remind does not give" in row["found"]
+        assert "item" not in row["found"]
+
     async def test_an_edited_template_is_shown_with_its_diff_once(self, clinic):
         """Without a store, and without a service."""
         first = await clinic.of("edits", code=0)
@@ -337,6 +372,22 @@ class TestMarketing:
         assert ["'VIP customers' is there", "'new' will be created with its first member"] == [
             row["found"] for row in rows if row["id"] == "lists"
         ]
+
+    async def test_a_field_that_recorded_events_do_not_fit(self, marketer):
+        """A type cannot be changed: better to know before there are contacts."""
+        await self.call(
+            marketer, "/v3/marketing/field_definitions", {"name": "plan", "field_type": "Number"}
+        )
+        await marketer.service.start()
+        traits = {"email": "ann@example.com", "plan": "pro"}
+        await marketer.post(
+            {"type": "identify", "messageId": "i1", "userId": "ann", "traits": traits}
+        )
+        await eventually(lambda: _has_event(marketer.service.state))
+
+        (row,) = await marketer.run("--only", "fields", code=1)
+
+        assert "1 of the newest 1 values do not fit, 'pro' among them" in row["found"]
 
     async def test_without_a_plan_the_cause_is_named(self, marketer):
         """The key has its scopes, and is refused all the same."""
@@ -471,6 +522,7 @@ class TestFix:
             (["--fix", "--url", "https://homing.example/other"], 65),
             (["--fix", "--url", "https://homing.example/sendgrid/shop"], 65),
             (["--url", "not a url"], 65),
+            (["--url", "https://[bad/sendgrid"], 65),
         ],
     )
     async def test_a_url_that_is_none_of_ours_is_refused(self, clinic, args, code):

@@ -27,6 +27,7 @@ from homing.bench.measures import (
     journeys,
     path,
     receive,
+    reconcile,
     write_back,
 )
 
@@ -45,6 +46,7 @@ MEASURES: Final[Mapping[str, tuple[str, Measure]]] = {
     "deliver": ("delivering", deliver.sends),
     "path": ("the whole path", path.whole),
     "write_back": ("writing home", write_back.home),
+    "reconcile": ("reading SendGrid's lists", reconcile.suppressions),
     "journeys": ("entering runs, and timers", journeys.stages),
     "timers": ("a million runs that wait", journeys.timers),
     "simulate": ("simulating", journeys.simulated),

@@ -44,6 +44,8 @@ class Scale:
         ticked: Runs in a run of the waking stage.
 
         simulated: Events of a simulation.
+
+        listed: Addresses on a list of SendGrid's.
     """
 
     rounds: int = 3
@@ -63,6 +65,7 @@ class Scale:
     due: int = 100_000
     ticked: int = 20_000
     simulated: int = 100_000
+    listed: int = 20_000
 
 
 FULL = Scale()
@@ -85,6 +88,7 @@ QUICK = Scale(
     due=5_000,
     ticked=4_000,
     simulated=10_000,
+    listed=4_000,
 )
 
 # for the tests: that all of it runs, and that nothing is lost
@@ -107,4 +111,5 @@ TINY = replace(
     due=50,
     ticked=60,
     simulated=200,
+    listed=600,
 )

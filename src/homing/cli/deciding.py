@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from homing.core import consent, gate
-from homing.core.decide import PersonFacts, Rules, learn
+from homing.core.decide import CONTACTS, PersonFacts, Rules, learn
 from homing.core.events import Happened
 from homing.core.plans import (
     Action,
@@ -47,7 +47,7 @@ class Verdict:
     """
 
     rule: str
-    kind: str  # opt_out, opt_in, route
+    kind: str  # opt_out, opt_in, contacts, route
     concerned: bool
     held: bool
     actions: tuple[str, ...]
@@ -107,7 +107,9 @@ class Asker:
         """What every rule makes of an event, in the order in which they are asked."""
         learned = self.learned(event, person)
         facts = PersonFacts(learned, event.at_ms)
-        return [*self._opted(event, facts), *self._routed(event, facts)]
+        return [
+            *self._opted(event, facts), *self._contact(event, facts), *self._routed(event, facts),
+        ]  # fmt: skip
 
     def changed_since(self, event: Happened, person: Person) -> list[str]:
         """Traits that a rule reads and that were written after the event."""
@@ -131,6 +133,14 @@ class Asker:
                 why = rule.when.explain(event.data, facts)
                 name, does = f"suppression.{kind}[{place}]", (f"{kind} of {rule.scope}",)
                 yield Verdict(name, kind, id(rule) in concerned, why.holds, does, why.render())
+
+    def _contact(self, event: Happened, facts: PersonFacts) -> Iterator[Verdict]:
+        when = self.plans.contacts.when
+        if when is not None:
+            why = when.explain(event.data, facts)
+            concerned = self.rules.candidates(event.type, event.name).contact is not None
+            does = (described(UpsertContact()),)
+            yield Verdict(CONTACTS, CONTACTS, concerned, why.holds, does, why.render())
 
     def _routed(self, event: Happened, facts: PersonFacts) -> Iterator[Verdict]:
         stopped_by = None
@@ -185,9 +195,9 @@ def _outward(action: Send | Track | Identify) -> str:
 def _membership(action: UpsertContact | ChangeList | ChangeAudience) -> str:
     match action:
         case UpsertContact():
-            return "upsert_contact (not run by this version)"
+            return "upsert_contact"
         case ChangeList(list_name=name, member=member):
-            return f"{'add_to' if member else 'remove_from'}_list {name} (not run by this version)"
+            return f"{'add_to' if member else 'remove_from'}_list {name}"
         case ChangeAudience(audience=key, member=member):
             return f"{'add_to' if member else 'remove_from'}_audience {key}"
 

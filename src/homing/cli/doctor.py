@@ -108,9 +108,9 @@ def _check_url(url: str, loaded: Loaded) -> None:
     from homing.config.values import is_loopback
     from homing.doctor.webhooks import DEFAULT, door_of
 
-    parts = urlsplit(url)
-    is_secure = parts.scheme == "https" or is_loopback(parts.hostname or "")
     door = door_of(url)
+    parts = urlsplit(url if door else "")
+    is_secure = parts.scheme == "https" or is_loopback(parts.hostname or "")
     if not parts.hostname or not is_secure or door is None:
         msg = f"expected --url to be like https://HOST/sendgrid or …/sendgrid/NAME, got {url!r}"
         raise BadInput(msg)
@@ -191,7 +191,13 @@ def _without_secrets(findings: Iterable[Finding], loaded: Loaded) -> list[Findin
         return words
 
     return [
-        replace(one, found=hidden(one.found), cure=hidden(one.cure), detail=hidden(one.detail))
+        replace(
+            one,
+            about=hidden(one.about),
+            found=hidden(one.found),
+            cure=hidden(one.cure),
+            detail=hidden(one.detail),
+        )
         for one in findings
     ]
 

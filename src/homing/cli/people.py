@@ -37,19 +37,40 @@ def people_command() -> None:
 
 @people_command.command("list")
 @click.option("--before", metavar="NUMBER", type=int, help="Only people before this number.")
+@click.option("--audience", metavar="KEY", help="Only members of this audience.")
 @limit_option
 @config_option
 @json_option
-def list_people(*, before: int | None, limit: int, config: Path | None, as_json: bool) -> None:
-    """List people, newest first."""
+def list_people(
+    *, before: int | None, audience: str | None, limit: int, config: Path | None, as_json: bool
+) -> None:
+    """
+    List people, newest first.
+
+    With `--audience` those who are in it, in order of number, each with since when and by which
+    event; `homing stats` has how many there are.
+    """
     from homing.cli.views import person_view
 
+    if audience is not None:
+        _list_members(audience, limit=limit, config=config, as_json=as_json)
+        return
     with looking(config) as tx:
         people = newest(
             lambda at: tx.people.newest(before=at, limit=PAGE), lambda one: one.id, before=before
         )
         views = [person_view(person) for person in first(people, limit)]
     rows_out(views, as_json=as_json, columns=COLUMNS)
+
+
+def _list_members(audience: str, *, limit: int, config: Path | None, as_json: bool) -> None:
+    from homing.cli.views import member_view
+
+    with looking(config) as tx:
+        members = tx.members.of_audience(audience, after=0, limit=limit)
+        known = [(member, tx.people.get(member.person)) for member in members]
+        views = [member_view(member, person) for member, person in known if person is not None]
+    rows_out(views, as_json=as_json, columns=(*COLUMNS[:4], "since", "event"))
 
 
 @people_command.command("show")

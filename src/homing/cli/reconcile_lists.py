@@ -12,13 +12,13 @@ import click
 
 from homing.cli.main import config_option, json_option
 from homing.cli.reach import loaded_config, looking, store_path
-from homing.cli.show import rows_out
+from homing.cli.show import rows_out, time_text
 from homing.cli.standing import LOOK_S, clear, standing_alone
 
 LISTS_FIELDS: Final = {
     "list, name": "its [list.*], and its name in SendGrid",
     "status": "done; refused: `error` says why, and the cure",
-    "began_at, ended_at": "when, unix ms",
+    "began_at, ended_at": "when",
     "members": "who should be on it",
     "on_list": "who was on it, as SendGrid's export says",
     "missing": "who should be on it and was not: SendGrid is told",
@@ -56,8 +56,13 @@ def lists_command(
         msg = "--last reads nothing: say it alone"
         raise click.UsageError(msg)
     reports = _last_of_lists(config, names) if last else _lists(config, names, dry=dry)
-    rows_out(reports, as_json=as_json, columns=LISTS_COLUMNS)
+    rows_out([_view(row) for row in reports], as_json=as_json, columns=LISTS_COLUMNS)
     return int(any(row["status"] == "refused" for row in reports))
+
+
+def _view(report: Mapping[str, Any]) -> dict[str, object]:
+    times = {name: time_text(report[name]) for name in ("began_at", "ended_at")}
+    return {**report, **times}
 
 
 def _last_of_lists(config: Path | None, names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from homing.cli.main import config_option, json_option
-from homing.cli.reach import looking, store_path
+from homing.cli.reach import loaded_config, looking, store_path
 from homing.cli.show import heading_out, json_out, pairs_out, rows_out
 
 if TYPE_CHECKING:
     from homing.core.journeys.experiments import Interval
     from homing.core.journeys.statistics import Arm, Rate, Step
+    from homing.ports import Tx
     from homing.processes.journey_stats import JourneyStats
 
 FIELDS: Final = {
     "requests": "received, pending (not yet split into events)",
     "events": "received, duplicates, and pending, done, filtered, quarantined, dead: "
     "received is the sum of these five",
-    "effects": "per destination: ready, done, dead, dropped",
+    "effects": "per destination: ready, sent (an API works on it), done, dead, dropped",
     "sends": "by state",
     "unknown": "sends of which nobody knew: total, and how they were resolved",
     "journeys": "by name: entered, waiting, completed, exited, converted",
+    "audiences": "by key: how many are in it",
+    "lists": "by name: members (who should be on it), untold (of whom SendGrid is to be told)",
 }
 JOURNEY_FIELDS: Final = {
     "journey": "with --journey: its name",
@@ -50,6 +53,9 @@ STEP_COLUMNS: Final = (
     "skipped", "delivered", "opened", "machine_opened", "clicked", "unsubscribed", "converted",
     "value",
 )  # fmt: skip
+
+
+PAGE: Final = 2_000
 
 
 @click.command("stats")
@@ -84,11 +90,27 @@ def _books(config: Path | None) -> dict[str, Any]:
         # the log is read second: every request before the cursor is in it
         books = books_of(tx, head=0 if reader is None else reader.head())
         totals = totals_of(tx, books.counts)
+        audiences = dict(tx.members.audiences())
+        lists = {name: _list_view(tx, name) for name in _lists(config)}
     counted = ("entered", "waiting", "completed", "exited", "converted")
     journeys = {
         name: {one: getattr(total, one) for one in counted} for name, total in totals.items()
     }
-    return {**books.tables(), "journeys": journeys}
+    return {**books.tables(), "journeys": journeys, "audiences": audiences, "lists": lists}
+
+
+def _lists(config: Path | None) -> Iterable[str]:
+    return loaded_config(config).plans.lists
+
+
+def _list_view(tx: Tx, name: str) -> dict[str, int]:
+    """How many should be on a list, and of how many SendGrid is still to be told."""
+    members, untold, after = 0, 0, ""
+    while rows := tx.members.of_list(name, after=after, limit=PAGE):
+        members += sum(row.wanted for row in rows)
+        untold += sum(row.is_open and (row.wanted or row.told is not None) for row in rows)
+        after = rows[-1].address
+    return {"members": members, "untold": untold}
 
 
 def _flat(tables: Mapping[str, Mapping[str, object]]) -> Iterator[dict[str, object]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from homing.core.journeys.run import Run
     from homing.core.people import Person
     from homing.core.suppression import Suppression
-    from homing.ports import Attempt, EventRow, Tx
+    from homing.ports import Attempt, AudienceMember, EventRow, Tx
 
 Fields: TypeAlias = Mapping[str, str]
 View: TypeAlias = dict[str, object]
@@ -92,6 +92,12 @@ PERSON: Final[Fields] = {
     "traits": "as they are now",
     "audiences": "key -> member",
     "consent": "category -> agreed to; null when nothing is known",
+}
+
+MEMBER: Final[Fields] = {
+    **PERSON,
+    "since": "of an audience's member: when it came in",
+    "event": 'of an audience\'s member: by which event, "e12"',
 }
 
 RUN: Final[Fields] = {
@@ -217,6 +223,12 @@ def person_view(person: Person) -> View:
         "audiences": {key: member for key, (member, _) in person.audiences.items()},
         "consent": None if person.consent is None else dict(person.consent),
     }
+
+
+def member_view(member: AudienceMember, person: Person) -> View:
+    """Somebody in an audience."""
+    event = None if member.event is None else f"e{member.event}"
+    return {**person_view(person), "since": time_text(member.at), "event": event}
 
 
 def run_view(tx: Tx, run: Run) -> View:

@@ -240,6 +240,8 @@ class Plans:
     audiences_to_segment: frozenset[str] = frozenset()  # local ones that Segment hears of
     # by email, the variables of templates of ours; None: traits that lack are not looked up
     look_ups: Mapping[str, tuple[str, ...]] | None = field(default=None, compare=False)
+    # why SendGrid cannot be asked to erase anybody; empty: it can
+    sendgrid_lacks: str = field(default="", compare=False)
 
     def without_segment(self) -> Plans:
         """The same where Segment has given no write key: nothing may wait for one."""
@@ -247,6 +249,10 @@ class Plans:
         return replace(
             self, writeback=writeback, writes_to_segment=False, audiences_to_segment=frozenset()
         )
+
+    def without_sendgrid(self, why: str) -> Plans:
+        """The same where nothing can leave for SendGrid: nobody is to wait for an erasure there."""
+        return replace(self, sendgrid_lacks=why)
 
     def with_look_ups(self, variables: Mapping[str, tuple[str, ...]]) -> Plans:
         """The same where traits that an email lacks are looked up: see `homing.core.look_ups`."""

@@ -28,11 +28,7 @@ _OF_FULL_ACCESS: Final = ("api_keys.create", "api_keys.update", "teammates.creat
 def of_config(case: Case) -> Iterator[Finding]:
     """It was read; what would keep ``homing serve`` from starting, and what `check` warns of."""
     for problem in case.refusals:
-        yield error(
-            problem.message,
-            "set what is named here: `homing serve` does not start",
-            about=problem.key,
-        )
+        yield error(problem.message, "set what is named here: `homing serve` does not start")
     if not case.refusals:
         n = len(case.loaded.warnings)
         plural = "" if n == 1 else "s"

@@ -43,6 +43,11 @@ def _list(value: object) -> object:
     return [] if value is None else value
 
 
+def _bool(value: object) -> object:
+    return False if value is None else value
+
+
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_bool)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
 
 
@@ -79,7 +84,7 @@ class Sender(Shape):
 
     id: int = 0
     from_email: Text = ""
-    verified: bool = False
+    verified: Flag = False
 
 
 class Senders(Shape):
@@ -93,19 +98,19 @@ class Domain(Shape):
 
     domain: Text = ""
     subdomain: Text = ""
-    valid: bool = False
+    valid: Flag = False
 
 
 class Version(Shape):
     """One version of a template."""
 
     id: Text = ""
-    active: bool = False
+    active: Flag = False
     name: Text = ""
     subject: Text = ""
     html_content: Text = ""
     plain_content: Text = ""
-    generate_plain_content: bool = True
+    generate_plain_content: Flag = True
     updated_at: Text = ""
 
     @property
@@ -142,20 +147,20 @@ class Webhook(Shape):
 
     id: Text = ""
     url: Text = ""
-    enabled: bool = False
+    enabled: Flag = False
     friendly_name: str | None = None
     public_key: Text = ""
-    delivered: bool = False
-    processed: bool = False
-    dropped: bool = False
-    deferred: bool = False
-    bounce: bool = False
-    open: bool = False
-    click: bool = False
-    spam_report: bool = False
-    unsubscribe: bool = False
-    group_unsubscribe: bool = False
-    group_resubscribe: bool = False
+    delivered: Flag = False
+    processed: Flag = False
+    dropped: Flag = False
+    deferred: Flag = False
+    bounce: Flag = False
+    open: Flag = False
+    click: Flag = False
+    spam_report: Flag = False
+    unsubscribe: Flag = False
+    group_unsubscribe: Flag = False
+    group_resubscribe: Flag = False
 
     def posts(self, flag: str) -> bool:
         """Tell whether events of a flag are posted."""

@@ -120,13 +120,15 @@ async def fetched(case: Case, asked: Iterable[str], among: Accounts) -> Facts:
     if "key" in wanted:
         facts["key"] = await _key(among)
     questions = {name: ask for name, ask in _questions(case, among).items() if name in wanted}
+    refused = facts.get("key")
+    if isinstance(refused, Failed):
+        # one cause, told once, and nobody is knocked at in vain
+        facts |= {name: refused for name in questions if name in _OF_SENDGRID}
+        questions = {name: ask for name, ask in questions.items() if name not in _OF_SENDGRID}
     looks = await asyncio.gather(*(ask() for ask in questions.values()))
     facts |= dict(zip(questions, looks, strict=True))
-    if isinstance(facts.get("key"), Failed) and among.sendgrid is not None:
-        # one cause, told once
-        facts |= {name: facts["key"] for name in questions if name in _OF_SENDGRID}
     if "templates" in wanted:
-        facts["templates"] = await _templates(case, among, facts.get("key"))
+        facts["templates"] = await _templates(case, among, refused)
     return Facts(**facts)
 
 
@@ -242,7 +244,8 @@ async def _lists(ask: Asker | None) -> Look[tuple[MarketingList, ...]]:
             return look
         found += look.value.result
         # only the token is taken of the URL: where to ask is ours to say
-        tokens = parse_qs(urlsplit(look.value.metadata.next).query).get("page_token", [])
+        query_text = look.value.metadata.next.partition("?")[2]
+        tokens = parse_qs(query_text).get("page_token", [])
         if not tokens or tokens[0] == token:
             break
         token = tokens[0]
@@ -251,7 +254,10 @@ async def _lists(ask: Asker | None) -> Look[tuple[MarketingList, ...]]:
 
 async def _source(case: Case, among: Accounts) -> Look[SourceSettings]:
     key = quote(case.secrets.write_key or "", safe="")
-    return await _asked(among.cdn, f"/v1/projects/{key}/settings", TypeAdapter(SourceSettings))
+    shape = TypeAdapter(SourceSettings)
+    look = await _asked(among.cdn, f"/v1/projects/{key}/settings", shape)
+    # the key is part of the path, and must not be part of what is said of it
+    return Failed(look.status, look.said.replace(key, "…")) if isinstance(look, Failed) else look
 
 
 async def _profile(case: Case, among: Accounts) -> Look[None]:

@@ -46,7 +46,10 @@ DEFAULT: Final = "default"
 
 def door_of(url: str) -> str | None:
     """The ``[sendgrid.webhook.NAME]`` that a URL leads to; None: it is no path of ours."""
-    path = urlsplit(url).path.rstrip("/")
+    try:
+        path = urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return None
     before, _, last = path.rpartition("/")
     if last == "sendgrid":
         return DEFAULT

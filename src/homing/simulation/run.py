@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from homing.adapters.memory.state import MemoryState
 from homing.core.decide import Rules
-from homing.core.effects import WantCall, WantSend, WantSuppression
+from homing.core.effects import CannotDo, WantAudience, WantSend
 from homing.core.events import iso_time
 from homing.core.journeys.run import FOREVER, run_of
 from homing.core.ledger import CLAIMABLE, SendState
@@ -65,11 +65,14 @@ class _Seen:
             if send is not None:
                 self.found.append(send.id)
             return
-        name, reason = _effect_of(wish)
+        if isinstance(wish, WantAudience) and wish.stated and not wish.changed:
+            return  # said of another address, or again
+        name = journey.name_of(wish)
+        reason = wish.reason if isinstance(wish, CannotDo) else None
         self.found.append(
             SimLine(
                 iso_time(cause.now_ms), cause.person.label, "skipped" if reason else "effect",
-                rule=getattr(wish, "rule", None), effect=name, reason=reason,
+                rule=wish.rule, effect=name, reason=reason,
             )
         )  # fmt: skip
 
@@ -173,6 +176,7 @@ class Simulation:
         try:
             with tx.savepoint():
                 journey.tick(tx, run, self._taker.desk())
+                self._taker.follow_up(tx)
         except Exception as error:  # noqa: BLE001  as in the service, a poison run fails alone
             self._taker.forget()
             del self._seen.found[seen:]  # undone
@@ -250,15 +254,3 @@ class Simulation:
         if person is not None:
             self._labels[number] = person.label
         return self._labels.get(number, "")
-
-
-def _effect_of(wish: Wish) -> tuple[str, str | None]:
-    """What an effect is called; why it is not done, if so."""
-    if isinstance(wish, WantCall):
-        return (f"{wish.call} {wish.name}" if wish.name else wish.call), None
-    if isinstance(wish, WantSuppression):
-        return f"{'suppress' if wish.suppressed else 'unsuppress'} {wish.scope}", None
-    action = getattr(wish, "action", None)
-    if action is not None:
-        return str(action), "not run by this version"
-    return "", getattr(wish, "reason", None)

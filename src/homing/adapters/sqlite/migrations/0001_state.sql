@@ -38,6 +38,55 @@ CREATE TABLE erasure (
     PRIMARY KEY (request, item)
 ) WITHOUT ROWID;
 
+-- erasures of persons: never of whom. `entry` is the line of the journal beside the file, `people`
+-- numbers that are nobody's any more; what came up to element `item` of `request` was theirs
+CREATE TABLE erasure_record (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    entry TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    progress TEXT NOT NULL,
+    people TEXT NOT NULL,
+    request INTEGER NOT NULL,
+    item INTEGER NOT NULL
+);
+CREATE INDEX erasure_open ON erasure_record (id) WHERE progress = 'open';
+
+-- what was done for it: counts and words
+CREATE TABLE erasure_step (
+    id INTEGER PRIMARY KEY,
+    erasure INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX erasure_step_erasure ON erasure_step (erasure);
+
+-- the numbers they had
+CREATE TABLE erasure_person (
+    person INTEGER NOT NULL,
+    erasure INTEGER NOT NULL,
+    PRIMARY KEY (person, erasure)
+) WITHOUT ROWID;
+
+-- by keyed hash, so that what a restored log still says of them is not taken in again
+CREATE TABLE erased (
+    key BLOB NOT NULL,
+    erasure INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    request INTEGER NOT NULL,
+    PRIMARY KEY (key, erasure)
+) WITHOUT ROWID;
+CREATE INDEX erased_request ON erased (request);
+
+-- their names, until the log has been searched for them
+CREATE TABLE erasing_name (
+    erasure INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (erasure, kind, value)
+) WITHOUT ROWID;
+
 -- ids already taken in, by 8-byte hash, `gen` = event >> 13: `body` is the hash of the event's bytes
 CREATE TABLE seen (
     gen INTEGER NOT NULL,
