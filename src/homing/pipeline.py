@@ -22,6 +22,8 @@ The whole path on one page. Read this first.
                who should be on a list, who is            stages/reconcile_lists.py
     sweep      waits for evidence, retention       worker     stages/sweep.py
     fill       the past of a new did()             worker     stages/fill.py
+    erase      what an erasure leaves to do        worker   stages/erasing.py
+                 what goes at once                            stages/erase.py
     alert      what a person should look at        worker     stages/alert.py
 
 Every arrow is a committed row: a crash anywhere resumes from the store. What a crash left in
@@ -37,6 +39,7 @@ from dataclasses import dataclass
 from homing.stages.alert import Alerter
 from homing.stages.contacts import Contacts
 from homing.stages.deliver import Deliverer
+from homing.stages.erasing import Eraser
 from homing.stages.evaluate import Evaluator
 from homing.stages.fill import Filler
 from homing.stages.loop import Loop
@@ -66,6 +69,7 @@ class Stages:
     reconcile_lists: ListReconciler
     sweep: Sweeper
     fill: Filler
+    erase: Eraser
     alert: Alerter
 
     @property
@@ -112,6 +116,7 @@ def loops(
         ("lists", stages.reconcile_lists.turn, stages.reconcile_lists.wake, _long),
         ("sweep", swept, asyncio.Event(), _long),
         ("fill", stages.fill.fill, stages.fill.wake, _long),
+        ("erase", stages.erase.turn, stages.erase.wake, _long),
         ("alert", stages.alert.tell, asyncio.Event(), _long),
     )
     return tuple(Loop(name, turn, wake, idle, ticked, stopping) for name, turn, wake, idle in turns)

@@ -606,13 +606,8 @@ class Erasures(Protocol):
     def until(self) -> int:
         """No erasure concerns requests of the log from this number on."""
 
-    def add(self, erasure: NewErasure, *, whole: bool = False) -> int:
-        """
-        Keep an erasure: its number.
-
-        Args:
-            whole: Everybody at the addresses is meant.
-        """
+    def add(self, erasure: NewErasure) -> int:
+        """Keep an erasure: its number."""
 
     def get(self, number: int) -> Erasure | None:
         """One erasure."""
@@ -894,8 +889,10 @@ class Api(Protocol):
 class Files(Protocol):
     """Files that an API points to: exports, lists of errors."""
 
-    async def fetch(self, url: str, into: Callable[[bytes], object]) -> Answer:
-        """Read a file piece by piece; whatever goes wrong is told by the answer."""
+    async def fetch(
+        self, url: str, into: Callable[[bytes], object], *, most_bytes: int = ...
+    ) -> Answer:
+        """Read a file piece by piece, up to a size; whatever goes wrong is told by the answer."""
 
 
 class Renderer(Protocol):

@@ -726,6 +726,15 @@ class TestFuzz:
             assert str(error)  # noqa: PT017  # either is right
 
 
+PIECES = [
+    "{{a}}", "{{a.c}}", "{{b}}", "{{items.0.c}}", "{{@root.b.c}}",
+    "{{#if a}}{{a.c}}{{b}}{{else}}{{items}}{{/if}}",
+    "{{#unless b}}{{a}}{{else}}{{b.c}}{{/unless}}",
+    "{{#each items}}{{c}}{{../a}}{{#if c}}{{@root.b}}{{/if}}{{else}}{{b}}{{/each}}",
+    '{{#equals a "x"}}{{b}}{{else}}{{a}}{{/equals}}', '{{insert a "default=x"}}{{insert b}}',
+]  # fmt: skip
+
+
 class TestInspected:
     @pytest.mark.parametrize(
         ("template", "needs"),
@@ -820,6 +829,24 @@ class TestInspected:
         needs = RENDERER.inspected(template).needs
 
         assert missing == [one.path for one in needs if one.is_missing(data)]
+
+    @given(
+        pieces=st.lists(st.sampled_from(PIECES), max_size=6),
+        data=st.dictionaries(
+            st.sampled_from(["a", "b", "items"]),
+            st.none()
+            | st.booleans()
+            | st.text(max_size=2)
+            | st.fixed_dictionaries({}, optional={"c": st.text(max_size=1)})
+            | st.lists(st.fixed_dictionaries({}, optional={"c": st.integers()}), max_size=2),
+        ),
+    )
+    def test_what_is_needed_and_missing_is_read_and_missing(self, pieces, data):
+        """Guards only ever take away."""
+        template = "".join(pieces)
+        missing = {one.path for one in RENDERER.inspected(template).needs if one.is_missing(data)}
+
+        assert missing <= RENDERER.missing(template, data)
 
     @given(numbers=st.sets(st.integers(0, 99), max_size=6))
     def test_whatever_a_template_prints_it_needs(self, numbers):

@@ -25,6 +25,8 @@ NAMES = {
     "path": ["path.sustained", "path.calm"],
     "write_back": ["write_back.stage", "write_back.whole"],
     "reconcile": ["reconcile.first", "reconcile.again"],
+    "contacts": ["marketing.contacts"],
+    "lists": ["marketing.compare", "marketing.repair", "marketing.calls"],
     "journeys": ["journeys.enter", "journeys.ticks", "journeys.sends"],
     "timers": [
         "timers.disk",

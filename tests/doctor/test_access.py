@@ -18,7 +18,8 @@ CONTACTS = """
 when = 'type = "identify"'
 """
 SENDING = ["mail.send", "templates.read", "user.webhooks.event.settings.read", "suppression.read",
-           "asm.groups.read"]  # fmt: skip
+           "asm.groups.read", "asm.groups.suppressions.read",
+           "recipients.erasejob.create"]  # fmt: skip
 OPTING = [f"asm.{of}.{verb}" for of in ("suppressions.global", "groups.suppressions")
           for verb in ("create", "delete")]  # fmt: skip
 

@@ -1,6 +1,8 @@
 """What a template shows, and what it is given."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.doctor.conftest import statuses
 
 from homing.doctor.contract import Supply, judged
@@ -128,3 +130,15 @@ class TestBadTemplates:
         (finding,) = verdict(wide, keys())
         assert len(finding.found) < 1_000
         assert "error" == verdict("\0", keys())[0].status.value
+
+
+class TestWhateverIsShown:
+    @given(names=st.lists(st.sampled_from(["a", "b.c", "d"]), max_size=5), shape=st.data())
+    def test_what_gives_every_name_is_never_wrong(self, names, shape):
+        """Whatever the blocks around it."""
+        blocks = ["{{%s}}", "{{#if a}}{{%s}}{{else}}-{{/if}}", "{{#unless b}}{{%s}}{{/unless}}",
+                  '{{insert %s "default=x"}}', "{{#each d}}{{@root.%s}}{{/each}}"]  # fmt: skip
+        template = "".join(shape.draw(st.sampled_from(blocks)) % name for name in names)
+
+        assert ["ok"] == statuses(verdict(template, keys("a", "b", "d")))
+        assert {"error"}.isdisjoint(statuses(verdict(template, events())))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +22,14 @@ from tests.support.service import SECRET, TOKEN, Service, eventually, track, wri
 
 from homing.adapters.sqlite.state import reading
 from homing.core.verify import SendGridVerifier
-from homing.emulators import Destination, SegmentEmulator, SegmentWebhookSender, SendGridEmulator
+from homing.emulators import (
+    Destination,
+    MarketingSettings,
+    SegmentEmulator,
+    SegmentWebhookSender,
+    SendGridEmulator,
+    SendGridSettings,
+)
 from homing.emulators.sendgrid.signing import Signer
 
 ORDER, DIGEST, NOTICE = ("d-" + "0" * 31 + str(number) for number in (1, 2, 3))
@@ -86,6 +99,11 @@ class Clinic:
         """Take scopes from the API key."""
         self.sendgrid.scopes.difference_update(set(filter(is_lost, self.sendgrid.scopes)))
 
+    @property
+    def asked(self) -> list[str]:
+        """What SendGrid was asked."""
+        return [one.path for one in self.sendgrid.requests]
+
     def use_key(self, key: str) -> None:
         """Have the configuration use another API key."""
         self.service.environ["SENDGRID_API_KEY"] = key
@@ -104,7 +122,11 @@ def make_well(sendgrid: SendGridEmulator, url: str) -> None:
 async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     """Accounts that are well, and a service that does not run."""
     key = ec.generate_private_key(ec.SECP256R1())
-    async with SegmentEmulator() as segment, SendGridEmulator(private_key=key) as sendgrid:
+    settings = SendGridSettings(marketing=MarketingSettings(most_lists_a_page=50))
+    async with (
+        SegmentEmulator() as segment,
+        SendGridEmulator(private_key=key, settings=settings) as sendgrid,
+    ):
         service = write_config(tmp_path, sendgrid, segment)
         service.edit('on_unknown = "drop"', 'on_unknown = "drop"\nclass = "transactional"')
         clinic = Clinic(service, sendgrid, segment)
@@ -131,9 +153,30 @@ def _has_event(state: Path) -> bool:
         return bool(tx.events.newest(state=None, before=None, limit=1))
 
 
+def _on_a_terminal(service: Service) -> str:
+    """What `homing doctor` writes to a terminal without colours."""
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, **service.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
+    command = [sys.executable, "-m", "homing", "doctor", "--config", str(service.config)]
+    with subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        # a terminal that nobody writes to any more ends with an error
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 1 << 16):
+                shown += piece
+    os.close(ours)
+    return shown.decode()
+
+
 def _alerts(state: Path) -> bool:
     with reading(state) as tx:
         return bool(tx.books.alerts())
+
+
+def by_id(rows: list[dict[str, Any]], check: str) -> dict[str, Any]:
+    """The first finding of a check."""
+    return next(row for row in rows if row["id"] == check)
 
 
 class TestWell:
@@ -167,9 +210,19 @@ class TestWell:
         assert "→ correct the id" in out
         assert "1 error" in out.splitlines()[-1]
 
+    async def test_on_a_terminal_it_is_a_table(self, clinic):
+        """What others named cannot move the cursor."""
+        clinic.sendgrid.add_template(ORDER, subject="s", html="h", name="evil\x1b[2J\x07")
+
+        shown = await asyncio.to_thread(_on_a_terminal, clinic.service)
+
+        assert ["STATUS", "CHECK", "FOUND"] == shown.split("\r\n")[0].split()
+        assert "\x1b" not in shown
+        assert "Order" in shown or "evil" in shown
+
     async def test_only_some_checks_ask_only_some_questions(self, clinic):
         """A check that does not exist is a mistake on the command line."""
-        rows = await clinic.run("--only", "groups,key", code=0)
+        rows = await clinic.run("--only", "groups", "--only", "key", code=0)
         await clinic.service.command("doctor", "--only", "grups", code=2)
 
         assert ["key", "groups"] == [row["id"] for row in rows]
@@ -397,6 +450,27 @@ class TestMarketing:
 
         assert "no Marketing plan" in row["found"]
 
+    async def test_in_the_eu_the_cause_is_named(self, marketer):
+        """Its host has no such API, whatever the key may do."""
+        marketer.sendgrid.setup.is_eu = True
+
+        rows = await marketer.run("--only", "scopes,contacts,fields,lists", code=1)
+
+        assert ["contacts"] == by_status(rows, "error")
+        assert "EU region" in by_id(rows, "contacts")["found"]
+
+    async def test_lists_are_read_to_the_last_page(self, marketer):
+        """A list on the last page is there."""
+        for number in range(149):
+            marketer.sendgrid.lists.add(f"List {number}")
+        marketer.sendgrid.lists.add("VIP customers")
+
+        rows = await marketer.run("--only", "lists", code=0)
+
+        pages = [one for one in marketer.asked if "/v3/marketing/lists" in one]
+        assert "'VIP customers' is there" == by_id(rows, "lists")["found"]
+        assert 3 == len(pages)
+
     async def test_without_a_scope_the_cause_is_named(self, marketer):
         """The key is what is to be changed."""
         marketer.lose(lambda scope: scope.startswith("marketing"))
@@ -497,6 +571,17 @@ class TestFix:
         rows = await clinic.run("--only", "webhook", "--fix", "--url", clinic.url, code=1)
 
         assert "was refused (401)" in rows[2]["found"]
+
+    async def test_a_key_that_cannot_be_written_is_shown(self, unhooked):
+        """So that it can be put there by hand."""
+        (unhooked.service.folder / "sendgrid-webhook-default.pub").mkdir()
+
+        rows = await unhooked.run("--only", "webhook", "--fix", "--url", unhooked.url, code=1)
+
+        (webhook,) = unhooked.sendgrid.setup.webhooks
+        assert "cannot be written" in rows[1]["found"]
+        assert webhook.signer is not None
+        assert webhook.signer.public_key in rows[1]["cure"]
 
     async def test_no_room_for_another_webhook_is_told(self, unhooked):
         """In SendGrid's words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.support import oracle
 from tests.support.service import World, world
 from tests.support.stories import Ahead, alerts, happened, identified, mails_to, records, take
 
+from homing.cli.reconcile import SUPPRESSIONS_FIELDS
 from homing.core.suppression import Source
 from homing.emulators import SendGridSettings, parse_faults
 
@@ -39,18 +41,14 @@ async def reconciled(w: World, *options: str, code: int = 0) -> dict[str, dict[s
 def at_sendgrid(w: World) -> set[tuple[str, str]]:
     """Every address and scope that SendGrid drops mail for."""
     lists = w.sendgrid.suppressions
-    found = {
-        (row.email, scope)
-        for name, scope in SCOPES.items()
-        for row in lists.rows(name)  # type: ignore[arg-type]
-    }
+    found = {(row.email, scope) for name, scope in SCOPES.items() for row in lists.rows(name)}
     return found | {(email, "group:newsletter") for email in lists.groups[GROUP].suppressed}
 
 
 def at_home(w: World) -> set[tuple[str, str]]:
     """Every address and scope that Homing refuses mail for."""
     sql = "SELECT address, scope FROM suppression WHERE active = 1"
-    return set(oracle.rows(w.service.state, sql))  # type: ignore[arg-type]
+    return set(oracle.rows(w.service.state, sql))
 
 
 def named(rows: dict[str, dict[str, Any]], missing: str) -> set[str]:
@@ -180,6 +178,38 @@ class TestKilled:
 
 
 class TestCommand:
+    async def test_whoever_waits_for_it_waits_out_a_restart_of_the_service(
+        self, tmp_path: Path
+    ) -> None:
+        """The worker is killed amid the reconciliation; the command tells what it came to."""
+        async with world(tmp_path, settings=behind()) as w:
+            lists = w.sendgrid.suppressions
+            for number in range(1_300):
+                lists.add("unsubscribes", f"u{number}@example.com")
+            w.sendgrid.faults.script(["slow"] * 3)
+            waiting = asyncio.create_task(reconciled(w))
+            await w.until(lambda: len(at_home(w)) >= 500)
+            await w.service.kill_child("worker")
+            rows = await waiting
+
+            assert (1_300, 1_300) == tuple(
+                rows["unsubscribes"][name] for name in ("pulled", "repaired_here")
+            )
+            assert at_sendgrid(w) == at_home(w)
+
+    async def test_for_people_there_are_two_tables(self, tmp_path: Path) -> None:
+        """What each list came to, and by name what was missing; `--last` stands alone."""
+        async with world(tmp_path, settings=behind()) as w:
+            w.sendgrid.suppressions.add("bounces", "ann@example.com", reason="550\x1b[31m")
+            out = await w.service.command("reconcile", "suppressions")
+            await w.service.command("reconcile", "suppressions", "--last", "--full", code=2)
+            (row, *_) = (await reconciled(w, "--last")).values()
+
+            assert "WHAT WAS MISSING" in out
+            assert "bounces  ann@example.com  here" in out
+            documented = {name.strip() for key in SUPPRESSIONS_FIELDS for name in key.split(",")}
+            assert documented == set(row)
+
     async def test_without_a_service_it_is_done_to_the_store(self, tmp_path: Path) -> None:
         """What SendGrid and Segment are to be told waits for the service."""
         async with world(tmp_path, settings=behind()) as w:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -39,8 +39,8 @@ from homing.stages.rate import Rate
 from homing.stages.reconcile_suppressions import (
     AlreadyReconciling,
     SuppressionReconciler,
-    kept_of,
 )
+from homing.stages.reconciliation import kept_of
 
 NEWS = group_scope("newsletter")
 AGO = NOON // 1000 - 600
@@ -614,6 +614,76 @@ class TestRefused:
         report = await place.reconciled()
 
         assert "the same page came twice" in report["unsubscribes"]["error"]
+
+    async def test_a_list_that_goes_unanswered_again_and_again_holds_up_no_other(self, place):
+        """
+        After three times it is left for the next reconciliation; the others are read.
+        """
+        place.lists.rows["blocks"]["a@x.io"] = AGO
+        usual = place.lists
+
+        def api(call: Call) -> Answer:
+            return NO_CONNECTION if "/unsubscribes" in call.path else usual(call)
+
+        place.api.usual = api
+        for _ in range(2):
+            with pytest.raises(Unanswered):
+                await place.reconciled()
+        report = await place.reconciled()
+
+        assert "refused" == report["unsubscribes"]["status"]
+        assert 1 == report["blocks"]["pulled"]
+        assert ("reconcile_refused", "unsubscribes") in await place.world.alerts()
+
+    async def test_groups_too_large_for_one_answer_are_read_one_by_one(self, place):
+        """
+        Those that are configured; without their times they count as of now.
+        """
+        place.lists.groups[12345] = {"a@x.io": AGO, "b@x.io": AGO}
+        usual = place.lists
+
+        def api(call: Call) -> Answer:
+            if call.path == "/v3/asm/suppressions":
+                return Answer(headers_sent=True, error="an answer of over 32 MiB")
+            if call.path == "/v3/asm/groups/12345/suppressions":
+                return answer(200, list(usual.groups[12345]))
+            return usual(call)
+
+        place.api.usual = api
+        report = await place.reconciled()
+
+        assert (2, 2, 2) == counts(report["groups"], "pulled", *HERE)
+        assert {NEWS: True} == await place.scopes("b@x.io")
+
+    async def test_no_more_than_the_share_of_the_api_s_limit_is_used_up(self, place):
+        """
+        By its headers; when the share is used up, until the window starts anew.
+        """
+        place.lists.rows["bounces"] = {f"u{n}@x.io": AGO - n for n in range(5_000)}
+        clock, usual = place.world.clock, place.lists
+        used: Counter[int] = Counter()
+
+        def api(call: Call) -> Answer:
+            minute = clock.at_ms // MINUTE
+            used[minute] += 1
+            found = usual(call)
+            headers = {
+                "X-RateLimit-Limit": "10",
+                "X-RateLimit-Remaining": str(10 - used[minute]),
+                "X-RateLimit-Reset": str((minute + 1) * 60),
+            }
+            return replace(found, headers=headers)
+
+        async def sleep(seconds: float) -> None:
+            clock.forward(int(seconds * 1000) + 1)
+
+        place.api.usual = api
+        place.stage.asker.sleep = sleep
+        place.stage.asker.rate.share = 0.5
+        report = await place.reconciled()
+
+        assert 5_000 == report["bounces"]["pulled"]
+        assert 5 == max(used.values())
 
 
 class TestInterrupted:

@@ -23,6 +23,7 @@ CONNECT_S = 10.0
 TOTAL_S = 60.0
 FILE_TOTAL_S = 1_800.0
 MAX_ANSWER = 32 << 20
+MAX_FILE = 5 << 30
 CHUNK = 1 << 18
 
 
@@ -80,30 +81,50 @@ class PlainHttpApi:
                 method, url, data=data, headers=headers, allow_redirects=False
             ) as response:
                 return await _answer(response)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            sent = not isinstance(error, aiohttp.ClientConnectorError)
-            return Answer(sent, error=f"{type(error).__name__}: {error}"[:300])
+        except _FAILURES as error:
+            return Answer(not isinstance(error, _NO_CONNECTION), error=_told(error))
 
-    async def fetch(self, url: str, into: Callable[[bytes], object]) -> Answer:
+    async def fetch(
+        self, url: str, into: Callable[[bytes], object], *, most_bytes: int = MAX_FILE
+    ) -> Answer:
         """
         Read a file that an answer pointed to, piece by piece; the answer's body is empty.
 
-        Only over TLS, or on loopback: a file says who is on a list.
+        Only over TLS, or from loopback if the API is there, too: a file says who is on a list. No
+        redirection is followed, and nothing is sent along that could be a secret.
+
+        Args:
+            most_bytes: What is longer is an error, and not read further.
         """
-        where = URL(url)
-        if not _may_be_read(where):
-            return Answer(headers_sent=False, error=f"expected an https URL, got {where.origin()}")
         try:
-            async with self._session.get(
-                where, timeout=aiohttp.ClientTimeout(total=FILE_TOTAL_S, sock_connect=CONNECT_S)
-            ) as response:
-                if response.status != 200:
-                    return await _answer(response)
-                async for piece in response.content.iter_chunked(CHUNK):
-                    into(piece)
-                return Answer(headers_sent=True, status=200, headers=response.headers)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Answer(headers_sent=True, error=f"{type(error).__name__}: {error}"[:300])
+            where = URL(url)
+            if not self._may_be_read(where):
+                shown = str(where.with_query(None).with_user(None))[:200]
+                error = f"a file has to be at an https URL, got {shown}"
+                return Answer(headers_sent=False, error=error)
+            return await self._fetched(where, into, most_bytes)
+        except _FAILURES as error:
+            return Answer(headers_sent=True, error=_told(error))
+
+    async def _fetched(
+        self, where: URL, into: Callable[[bytes], object], most_bytes: int
+    ) -> Answer:
+        timeout = aiohttp.ClientTimeout(total=FILE_TOTAL_S, sock_connect=CONNECT_S)
+        async with self._session.get(where, timeout=timeout, allow_redirects=False) as response:
+            if response.status != 200:
+                return await _answer(response)
+            size = 0
+            async for piece in response.content.iter_chunked(CHUNK):
+                size += len(piece)
+                if size > most_bytes:
+                    return Answer(headers_sent=True, error=f"a file of over {most_bytes} bytes")
+                into(piece)
+            return Answer(headers_sent=True, status=200, headers=response.headers)
+
+    def _may_be_read(self, url: URL) -> bool:
+        if url.scheme == "https":
+            return bool(url.host)
+        return url.scheme == "http" and _is_loopback(url) and _is_loopback(URL(self._base))
 
     async def close(self) -> None:
         """Close every connection; no call may follow."""
@@ -122,12 +143,17 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
     )
 
 
-def _may_be_read(url: URL) -> bool:
-    if url.scheme == "https":
-        return True
+def _is_loopback(url: URL) -> bool:
     host = url.host or ""
     try:
-        is_here = ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        is_here = host == "localhost"
-    return url.scheme == "http" and is_here
+        return host == "localhost"
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)

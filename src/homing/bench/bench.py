@@ -42,11 +42,16 @@ class Bench:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def install(
-        self, *, sink: int = 9, capture: bool = False, journeys: bool = False
+        self,
+        *,
+        sink: int = 9,
+        capture: bool = False,
+        journeys: bool = False,
+        marketing: bool = False,
     ) -> Installation:
         """Make a fresh installation."""
         folder = self.folder / str(next(self._numbers))
-        fresh = Installation(folder, self.key, sink, capture, journeys)
+        fresh = Installation(folder, self.key, sink, capture, journeys, marketing)
         # what the benchmark's own processes need to load its configuration
         os.environ.update(fresh.environ)
         return fresh
@@ -88,12 +93,12 @@ class Bench:
     async def stock(  # noqa: PLR0913  a store holds many things
         self, installation: Installation, *, events: int = 0, sends: int = 0, people: int = 0,
         waiting: int = 0, kind: Kind = Kind.MIX, runs: Sequence[tuple[int, int]] = (),
-        journey: str = "cart",
+        journey: str = "cart", contacts: int = 0, members: int = 0,
     ) -> Stocked:  # fmt: skip
         """Fill an installation's store; *runs* and *journey*: see `StockTask`."""
         task = StockTask(
             str(installation.state), events, sends, people or self.scale.people, waiting, kind,
-            list(runs), journey,
+            list(runs), journey, contacts, members,
         )  # fmt: skip
         async with piped("homing.bench.stock", task) as child:
             return await child.hear(Stocked)

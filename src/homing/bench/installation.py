@@ -106,6 +106,13 @@ id = "later"
 delay = "7d"
 """
 
+MARKETING = """
+[contacts]
+
+[list.bench]
+name = "bench"
+"""
+
 # conditions that the mix asks of the routes and does not fulfil, then names that it does not have
 _CONDITIONS = (
     'event = "Product Viewed" and properties.total > 100000',
@@ -132,6 +139,8 @@ class Installation:
         capture: Nothing leaves.
 
         journeys: Whether there is the journey of `JOURNEY`.
+
+        marketing: Whether there are the contacts and the list of `MARKETING`.
     """
 
     folder: Path
@@ -139,6 +148,7 @@ class Installation:
     sink: int = 9
     capture: bool = False
     journeys: bool = False
+    marketing: bool = False
     public: int = field(init=False)
     admin: int = field(init=False)
     environ: dict[str, str] = field(init=False)
@@ -153,7 +163,8 @@ class Installation:
         mode = "capture" if self.capture else "live"
         head = _CONFIG.format(public=self.public, admin=self.admin, sink=self.sink, mode=mode)
         journey = JOURNEY if self.journeys else ""
-        self.config.write_text(head + "".join(_routes()) + journey)
+        marketing = MARKETING if self.marketing else ""
+        self.config.write_text(head + "".join(_routes()) + journey + marketing)
 
     @property
     def config(self) -> Path:

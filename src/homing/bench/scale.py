@@ -46,6 +46,10 @@ class Scale:
         simulated: Events of a simulation.
 
         listed: Addresses on a list of SendGrid's.
+
+        contacts: People who become Marketing contacts.
+
+        members: Members of a contact list, of whom one in a hundred has drifted.
     """
 
     rounds: int = 3
@@ -66,6 +70,8 @@ class Scale:
     ticked: int = 20_000
     simulated: int = 100_000
     listed: int = 20_000
+    contacts: int = 50_000
+    members: int = 100_000
 
 
 FULL = Scale()
@@ -89,6 +95,8 @@ QUICK = Scale(
     ticked=4_000,
     simulated=10_000,
     listed=4_000,
+    contacts=10_000,
+    members=10_000,
 )
 
 # for the tests: that all of it runs, and that nothing is lost
@@ -112,4 +120,6 @@ TINY = replace(
     ticked=60,
     simulated=200,
     listed=600,
+    contacts=300,
+    members=400,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from homing.bench.piped import attend, task_of
 from homing.config import load
 from homing.processes import garbage
 from homing.processes.assembly import Assembly, assemble
-from homing.stages.reconcile_suppressions import kept_of
+from homing.processes.list_reconciling import reports_of
+from homing.stages.reconciliation import kept_of
 
 if TYPE_CHECKING:
     from homing.adapters.sqlite.engine import StoreFailed
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from homing.stages.write_back import WriteBack
 
 WAIT_S = 0.05
+CONFIRMED = "effects:contacts:done"
 
 
 class StageTask(msgspec.Struct):
@@ -84,6 +87,38 @@ async def reconcile(assembly: Assembly) -> int:
     return 0 if done is None else done.pulled
 
 
+async def contacts(assembly: Assembly) -> int:
+    """Write all contacts that are ready, until each is confirmed; how many there were."""
+    stage = assembly.stages.contacts
+    stage.asker.rate.per_second = 1e9
+    before = (await assembly.store.write(lambda tx: tx.books.counts())).get(CONFIRMED, 0)
+    while True:
+        stage.wake.clear()
+        await stage.deliver_batch()
+        counts = await assembly.store.write(lambda tx: tx.books.counts())
+        if not any(counts.get(f"effects:contacts:{state}", 0) for state in ("ready", "sent")):
+            return counts.get(CONFIRMED, 0) - before
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                await stage.wake.wait()
+
+
+async def lists(assembly: Assembly) -> int:
+    """Hold every list against SendGrid's; how many members there are."""
+    stage = assembly.stages.reconcile_lists
+    stage.asker.rate.per_second, stage.asker.rate.share = 1e9, 1.0
+    names = await stage.start([], dry=False)
+    await stage.done()
+    return await assembly.store.write(
+        lambda tx: sum(row["members"] for row in reports_of(tx, names))
+    )
+
+
+async def peak_mib(_assembly: Assembly) -> int:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 async def _drained(stage: Deliverer | WriteBack) -> int:
     total = 0
     while True:
@@ -110,6 +145,9 @@ _STAGES = {
     "deliver": deliver,
     "write_back": write_back,
     "reconcile": reconcile,
+    "contacts": contacts,
+    "lists": lists,
+    "peak_mib": peak_mib,
 }
 
 

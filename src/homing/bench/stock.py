@@ -27,10 +27,12 @@ from homing.bench.bodies import Kind, body_of, event_body, tag_of, user_of_send
 from homing.bench.piped import attend, task_of
 from homing.config import load
 from homing.core.digests import address_trace
-from homing.core.effects import EventState, NewSend
+from homing.core.effects import Dest, EventState, NewEffect, NewSend
 from homing.core.events import Happened
 from homing.core.journeys.contexts import pack
 from homing.core.journeys.run import Context, Passage, Run, RunState
+from homing.core.marketing.members import ListMember
+from homing.core.marketing.works import UPSERT
 from homing.core.people import Identity, IdKind
 from homing.core.plans import EmailClass
 from homing.ports import Cursor, Definition, EventRow
@@ -43,6 +45,9 @@ PAST_BODY = b"{" + b" " * 126 + b"}"
 AT_ONCE = 20_000
 PAST_MS = 30 * 86_400_000
 YEAR_MS = 365 * 86_400_000
+HOUR_MS = 3_600_000
+# of the members of a list, one in so many is not to be on it, and is
+LEFT_EVERY = 200
 
 
 class StockTask(msgspec.Struct):
@@ -61,6 +66,10 @@ class StockTask(msgspec.Struct):
         runs: How many runs of a journey wait, one a person, until when (unix ms).
 
         journey: Of which.
+
+        contacts: How many people are to be written as contacts.
+
+        members: How many people should be on the list "bench", as far as SendGrid was told.
     """
 
     state: str
@@ -71,6 +80,8 @@ class StockTask(msgspec.Struct):
     kind: Kind = Kind.MIX
     runs: list[tuple[int, int]] = []
     journey: str = "cart"
+    contacts: int = 0
+    members: int = 0
 
 
 class Stocked(msgspec.Struct):
@@ -101,6 +112,8 @@ async def stock(task: StockTask) -> Stocked:
             lambda tx, numbers=numbers: _add_events(tx, numbers, task, now_ms=now_ms)  # type: ignore[misc]
         )
     await _add_runs(state, task, now_ms=now_ms)
+    await state.write(lambda tx: _add_contacts(tx, task, now_ms=now_ms))
+    await state.write(lambda tx: _add_members(tx, task))
     await state.close()
     os.sync()
     return Stocked(time.monotonic() - started, _mib(path), _mib(log_path(path)))
@@ -185,6 +198,36 @@ def _send(number: int, event: int, user: int, *, address: str, at: int) -> NewSe
         address=address, group_id=None, state="reserved", reason=None, reserved_at=at, due_at=at,
         expires_at=at + YEAR_MS, data=b'{"order_id":"m1","total":12.5}',
     )  # fmt: skip
+
+
+def _add_contacts(tx: Tx, task: StockTask, *, now_ms: int) -> None:
+    """Leave what an identify leaves."""
+    for number in range(task.contacts):
+        contact = {
+            "email": address_of(number), "fields": {"first_name": f"Ann {number}", "city": "Bern"},
+            "custom": {},
+        }  # fmt: skip
+        tx.effects.add(
+            NewEffect(
+                Dest.CONTACTS, UPSERT, number + 1, orjson.dumps(contact), None, "contacts",
+                number + 1, now_ms - HOUR_MS, now_ms,
+            )
+        )  # fmt: skip
+    tx.books.count("effects:contacts:ready", task.contacts)
+
+
+def _add_members(tx: Tx, task: StockTask) -> None:
+    """Of each two hundred one is not wanted on it."""
+    for number in range(task.members):
+        wanted = number % LEFT_EVERY != 0
+        tx.members.save(
+            ListMember("bench", address_of(number), number + 1, wanted, 1, None, told=wanted)
+        )
+
+
+def address_of(number: int) -> str:
+    """The address of the nth person."""
+    return f"u{number:07d}@shop.example"
 
 
 async def _add_runs(state: SqliteState, task: StockTask, *, now_ms: int) -> None:

@@ -38,14 +38,14 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "error": "red", "skipped": "
 
 
 @click.command("doctor")
-@click.option("--only", metavar="ID,…", default="", help="Only these checks.")
+@click.option("--only", metavar="ID,…", multiple=True, help="Only these checks.")
 @click.option("--fix", is_flag=True,
               help="Make or repair the event webhook to --url, and its signing.")  # fmt: skip
 @click.option("--url", metavar="URL", help="Where SendGrid reaches us: https://HOST/sendgrid.")
 @config_option
 @json_option
 def doctor_command(
-    only: str, *, fix: bool, url: str | None, config: Path | None, as_json: bool
+    only: tuple[str, ...], *, fix: bool, url: str | None, config: Path | None, as_json: bool
 ) -> int:
     """
     Ask the live accounts, and find what is wrong before a customer does.
@@ -76,12 +76,12 @@ def doctor_command(
     return exits.EX_FAILURE if has_error(findings) else exits.EX_OK
 
 
-def _ids(only: str) -> tuple[str, ...]:
+def _ids(only: tuple[str, ...]) -> tuple[str, ...]:
     """The checks of ``--only``."""
     from homing.config.problems import guess
     from homing.doctor.checks import IDS
 
-    ids = tuple(filter(None, (one.strip() for one in only.split(","))))
+    ids = tuple(filter(None, (one.strip() for one in ",".join(only).split(","))))
     for one in ids:
         if one not in IDS:
             msg = f"no check {one!r}{guess(one, IDS)}; there are {', '.join(IDS)}"

@@ -162,7 +162,7 @@ class Alone:
         from homing.stages.take import Taker
 
         def plans() -> Plans:
-            return loaded_config(self.option).plans
+            return plans_of(loaded_config(self.option))
 
         clock = SystemClock()
         store = self._store = SqliteState(self.path, on_fatal=lambda _: None)

@@ -41,6 +41,9 @@ COLUMNS: Final = (
     "gone_there", "unknown_groups", "error",
 )  # fmt: skip
 
+# looks at a service that restarts: ten seconds
+PATIENCE: Final = 50
+
 
 @click.group("reconcile")
 def reconcile_command() -> None:
@@ -92,17 +95,36 @@ def _reconciled(config: Path | None, *, full: bool, dry: bool) -> list[dict[str,
     except NotRunning:
         return _alone(config, full=full, dry=dry)
     try:
-        while True:
-            seen = ask(path, {"do": "reconciliation", **begun})
-            if seen["state"] != "running":
-                return _ended(seen)
-            _say(seen)
-            time.sleep(LOOK_S)
+        return _watched_there(path, begun)
     except KeyboardInterrupt:
         click.echo(
             "it goes on in the service: see `homing reconcile suppressions --last`", err=True
         )
         raise
+
+
+def _watched_there(path: Path, begun: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    Look at it in the service until it is over; a restart of the service is waited out.
+
+    Raises:
+        Unanswered: It does not go on.
+    """
+    from homing.processes.control import NoAnswer, NotRunning, ask
+
+    idle = {"state": "waiting", "error": "", "list": None, "pulled": 0}
+    idle_for = 0
+    while True:
+        try:
+            seen = ask(path, {"do": "reconciliation", **begun})
+        except (NotRunning, NoAnswer):
+            seen = idle
+        is_idle = seen["state"] == "waiting" and not seen["error"]
+        idle_for = idle_for + 1 if is_idle else 0
+        if idle_for > PATIENCE or not (is_idle or seen["state"] == "running"):
+            return _ended(seen)
+        _say(seen)
+        time.sleep(LOOK_S)
 
 
 def _ended(seen: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -59,13 +59,28 @@ class Step(StrEnum):
     DONE = "done"  # and no trace is left in the files
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """
+    A line of the journal of erasures, which is kept beside the state file.
+
+    ``keys`` are keyed hashes of names, as ``KIND:HEX``; what was received up to *at* (unix ms), in
+    requests before *request*, is theirs; ``whole`` as `NewErasure`.
+    """
+
+    id: str
+    at: int
+    request: int
+    keys: tuple[str, ...]
+    whole: bool = False
+
+
 class NewErasure(msgspec.Struct, frozen=True):
     """
     An erasure about to be carried out.
 
-    ``names`` are all names of those who go, ``people`` their numbers. What came before element
-    *item* of *request*, or is of it, and was received up to *at* (unix ms) is theirs. ``entry`` is
-    the journal's, of one that is carried out again.
+    ``names`` are all names of those who go, to be looked for in the log, ``people`` their numbers.
+    What came before element *item* of *request* is theirs. ``entry`` is the journal's line, of one
+    that is carried out again.
     """
 
     at: int
@@ -74,7 +89,8 @@ class NewErasure(msgspec.Struct, frozen=True):
     people: tuple[int, ...]
     request: int
     item: int
-    entry: str | None = None
+    whole: bool = False  # everybody at the addresses is meant
+    entry: Entry | None = None
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -92,6 +108,20 @@ class Erasure(msgspec.Struct, frozen=True):
     request: int
     item: int
 
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """In whose lanes SendGrid is told of it; of nobody known it has one of its own."""
+        return self.people or (-self.number,)
+
+    def is_before(self, request: int, item: int, received_ms: int) -> bool:
+        """
+        Whether an element of the log came before it.
+
+        Of one carried out again the number is from a log that is no more: the time counts, too.
+        """
+        is_old = self.by is not Asked.RESTORE or received_ms <= self.at
+        return is_old and (request, item) < (self.request, self.item)
+
 
 class Done(msgspec.Struct, frozen=True):
     """One step of an erasure: when, and how much; counts and words, never a name."""
@@ -99,21 +129,6 @@ class Done(msgspec.Struct, frozen=True):
     step: Step
     at: int
     detail: Mapping[str, int | str]
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """
-    A line of the journal of erasures, which is kept beside the state file.
-
-    ``keys`` are keyed hashes of names, as ``KIND:HEX``; ``request`` and ``at`` as `NewErasure`;
-    ``whole`` if everybody at the addresses was meant.
-    """
-
-    id: str
-    at: int
-    request: int
-    keys: tuple[str, ...]
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +139,8 @@ class Wanted:
     runs: tuple[tuple[bytes, ...], ...]
     address: re.Pattern[str] | None
 
-    def may_be_in(self, body: bytes) -> bool:
-        """Whether *body* may name them: quick, and never wrong when it says no."""
-        lowered = body.lower()
+    def may_be_in(self, lowered: bytes) -> bool:
+        """Whether bytes in lower case may name them: quick, and never wrong when it says no."""
         # letters and digits stand as they are in whatever way the rest is escaped
         return any(all(run in lowered for run in runs) for runs in self.runs)
 
@@ -170,6 +184,12 @@ def wanted(names: Iterable[Identity]) -> Wanted:
     runs = {tuple(_RUN.findall(name.value.lower())) for name in kept}
     marks = tuple(tuple(run.encode() for run in one) for one in sorted(runs))
     return Wanted(ids, marks, pattern)
+
+
+def struck(text: str, names: Iterable[str]) -> str:
+    """*text* without *names*, in whatever case; very short ones stay: they may be any word."""
+    kept = sorted((re.escape(name) for name in names if len(name) > 3), key=len, reverse=True)
+    return re.sub("|".join(kept), "…", text, flags=re.IGNORECASE) if kept else text
 
 
 def _texts(data: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:

@@ -42,13 +42,18 @@ class Tally(msgspec.Struct):
 
 
 class Reading(msgspec.Struct):
-    """One list of one reconciliation; ``first`` if it was never read before."""
+    """
+    One list of one reconciliation; ``first`` if it was never read before.
+
+    ``failures`` counts how often it went unanswered since the last row of it.
+    """
 
     start_s: int | None
     end_s: int
     first: bool
     state: str = WAITING
     offset: int = 0
+    failures: int = 0
     error: str = ""
     tally: Tally = msgspec.field(default_factory=Tally)
 

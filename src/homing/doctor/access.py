@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 KEY_PAGE: Final = "SendGrid's settings, API Keys"
 EU_HOST: Final = "api.eu.sendgrid.com"
-# a post is refused when its timestamp is further off than this in the narrower direction
+# a clock that is kept is never so far off
 CLOCK_WARN_S: Final = 30.0
 
-# a key that can make keys can do anything: so a restricted one cannot be told from a full one
+# who can make keys or people can do anything; no restricted key has these by default
 _OF_FULL_ACCESS: Final = ("api_keys.create", "api_keys.update", "teammates.create")
 
 
@@ -70,7 +70,7 @@ def of_key(case: Case) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """A scope that something needs; ``families`` will do when any scope of one is there."""
+    """A scope that something needs; of a family (``marketing.*``), any will do."""
 
     name: str
     what_for: str
@@ -89,7 +89,8 @@ def of_scopes(case: Case) -> Iterator[Finding]:
         names = [scope for scope in lacking if scope.is_vital is is_vital]
         if names:
             uses = listed(scope.what_for for scope in names)
-            missing = listed(scope.name for scope in names)
+            # all of them: they are to be granted in one go
+            missing = ", ".join(dict.fromkeys(scope.name for scope in names))
             yield say(
                 f"the key lacks {missing}: for {uses}",
                 f"grant them to the key in {KEY_PAGE}",
@@ -200,7 +201,10 @@ def _of_suppressions(case: Case) -> Iterator[_Scope]:
         for verb in ("create", "delete"):
             yield _Scope(f"{family}.{verb}", "opt-outs and opt-ins")
     if case.ways:
-        yield _Scope("suppression.read", "reconciling suppressions", is_vital=False)
+        reconciling = "reconciling suppressions"
+        yield _Scope("suppression.read", reconciling, is_vital=False)
+        yield _Scope("asm.groups.suppressions.read", reconciling, is_vital=False)
+        yield _Scope("recipients.erasejob.create", "erasing people at SendGrid", is_vital=False)
 
 
 def _opts(case: Case) -> set[str]:

@@ -35,7 +35,7 @@ def opened(
     Gather what needs no account: nothing is written, and nobody is asked but the service.
 
     Args:
-        asked: What is looked at of the store: "standing", "samples".
+        asked: Only with "samples" among it recorded events are read.
     """
     case = Case(
         loaded,

@@ -12,6 +12,7 @@ from homing.core.effects import Dest
 from homing.core.errors import HomingError
 from homing.log import CONFIG_REFUSED, CONFIG_RELOADED, log, redact
 from homing.processes import list_reconciling, reconciling
+from homing.processes.assembly import plans_of
 from homing.processes.pinned import Runs, settle_runs
 from homing.processes.store_acts import StoreActs
 
@@ -34,7 +35,7 @@ class Acts(StoreActs):
         super().__init__(
             assembly.store,
             assembly.stages.sweep.clock,
-            plans=lambda: assembly.loaded.plans,
+            plans=lambda: plans_of(assembly.loaded),
             replay=assembly.stages.evaluate.replay,
         )
         self.reload_here: Callable[[], object] = self.reload
@@ -73,6 +74,10 @@ class Acts(StoreActs):
         """Every delivering stage looks."""
         for stage in self._worker.assembly.stages.delivering:
             stage.wake.set()
+
+    async def before_erasure(self) -> None:
+        """Every event that was accepted before is evaluated."""
+        await self._worker.assembly.stages.evaluate.caught_up()
 
     def on_erased(self) -> None:
         """Nobody erased is remembered."""

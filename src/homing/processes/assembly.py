@@ -27,6 +27,8 @@ from homing.stages.alert import Alerter
 from homing.stages.asking import Asker
 from homing.stages.contacts import Contacts
 from homing.stages.deliver import Deliverer, Post
+from homing.stages.erase_again import erase_again
+from homing.stages.erasing import Eraser
 from homing.stages.evaluate import Evaluator
 from homing.stages.fill import Filler
 from homing.stages.health import Health
@@ -180,24 +182,29 @@ async def assemble(
     wake = Waker(store, clock, taker, evaluate.caught_up)
     deliver.ticks_late_ms = wake.late_ms
     alerts = _alerts_to(alert_url)
+    contacts = Contacts(
+        store, Asker(marketing, _rate(settings.sendgrid.rate.contacts, clock), clock), marketing,
+        clock, plans, capture=capture,
+    )  # fmt: skip
     stages = Stages(
         evaluate,
         wake,
         deliver,
         Suppress(store, sendgrid, clock, capture=capture),
-        Contacts(
-            store,
-            Asker(marketing, _rate(settings.sendgrid.rate.contacts, clock), clock),
-            marketing,
-            clock,
-            plans,
-            capture=capture,
-        ),
+        contacts,
         WriteBack(store, segment, clock, write_key, capture=capture),
         reconciler_of(store, marketing, clock, settings=settings, plans=plans),
-        list_reconciler_of(store, marketing, clock, settings=settings, plans=plans),
+        list_reconciler_of(
+            store,
+            marketing,
+            clock,
+            settings=settings,
+            plans=plans,
+            known=contacts.jobs.catalog.known,
+        ),
         Sweeper(store, clock, health, plans, retention_of(settings)),
         Filler(store, reader, taker),
+        Eraser(store, reader, clock),
         Alerter(store, clock, alerts),
     )
     _tell_what_lacks(stages, settings)
@@ -211,10 +218,15 @@ def _rate(per_second: float, clock: SystemClock) -> Rate:
 
 
 def plans_of(loaded: Loaded) -> Plans:
-    """The plans in force: without a write key, nothing is asked for that would wait for one."""
-    if loaded.settings.segment.write_key is None:
-        return loaded.plans.without_segment()
-    return loaded.plans
+    """The plans in force: nothing is asked for that would wait for a key that is not there."""
+    plans, settings = loaded.plans, loaded.settings
+    if settings.segment.write_key is None:
+        plans = plans.without_segment()
+    if captured(settings):
+        return plans.without_sendgrid("mode is capture")
+    if settings.sendgrid.api_key is None:
+        return plans.without_sendgrid("sendgrid.api_key is not set")
+    return plans
 
 
 def _tell_what_lacks(stages: Stages, settings: Settings) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from homing.processes.reconciling import CAPTURED, NO_API_KEY
 from homing.stages.asking import Asker
+from homing.stages.catalog import Known
 from homing.stages.rate import Rate
 from homing.stages.reconcile_lists import ListReconciler, kept_of
 
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 
 
 def list_reconciler_of(
-    store: Store, api: PlainHttpApi, clock: Clock, *, settings: Settings, plans: Plans
+    store: Store,
+    api: PlainHttpApi,
+    clock: Clock,
+    *,
+    settings: Settings,
+    plans: Plans,
+    known: Known | None = None,
 ) -> ListReconciler:
-    """The stage, within its share of the API's rate."""
+    """The stage, within its share of the API's rate; *known* is shared with those who write."""
     rate = Rate(1.0, clock.monotonic_s, lambda: clock.now_ms() / 1000)
-    stage = ListReconciler(store, Asker(api, rate, clock), api, clock, plans)
+    stage = ListReconciler(store, Asker(api, rate, clock), api, clock, plans, known or Known())
     reconfigure(stage, settings, plans)
     return stage
 

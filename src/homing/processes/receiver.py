@@ -133,8 +133,8 @@ class Receiver:
                 ask.forget_before_ms, evaluated=ask.evaluated
             ):
                 await asyncio.sleep(FORGET_EVERY_S)
-            for text, items in ask.erase.items():
-                await self._erase(int(text), items)
+            if ask.erase:
+                await self._erase({int(text): items for text, items in ask.erase.items()})
 
     async def stop(self) -> None:
         """Take no more, finish what is under way, close the log."""
@@ -144,11 +144,14 @@ class Receiver:
         await self._server.shutdown(5.0)
         await self._log.close()
 
-    async def _erase(self, seq: int, items: list[int]) -> None:
-        body = await self._log.body(seq)
-        if body is not None:
-            await self._log.rewrite({seq: blanked(body, items)})
-        self._channel.send(msgspec.json.encode(News(erased=[seq])))
+    async def _erase(self, asked: Mapping[int, list[int]]) -> None:
+        for seq, items in asked.items():
+            body = await self._log.body(seq)
+            if body is not None:
+                await self._log.rewrite({seq: blanked(body, items)})
+        # told once no trace is left in the file: else it is asked for again
+        if await self._log.scrub():
+            self._channel.send(msgspec.json.encode(News(erased=[*asked])))
 
     def _hear(self, message: bytes) -> None:
         try:

@@ -9,7 +9,8 @@ from homing.core.readings import rows_of
 from homing.stages.asking import Asker
 from homing.stages.listed import NAMED
 from homing.stages.rate import Rate
-from homing.stages.reconcile_suppressions import PER_SECOND, SuppressionReconciler, kept_of
+from homing.stages.reconcile_suppressions import PER_SECOND, SuppressionReconciler
+from homing.stages.reconciliation import kept_of
 
 if TYPE_CHECKING:
     from homing.config import Settings
@@ -34,11 +35,9 @@ def reconciler_of(
 def reconfigure(stage: SuppressionReconciler, settings: Settings, plans: Plans) -> None:
     """Go on by another configuration."""
     share = settings.sendgrid.reconcile_share
-    stage.plans = plans
-    stage.every_s = settings.suppression.reconcile
     stage.asker.rate.share = share
     stage.asker.rate.per_second = PER_SECOND * share
-    stage.lacking = _lacking(settings)
+    stage.reconfigure(plans, every_s=settings.suppression.reconcile, lacking=_lacking(settings))
 
 
 def _lacking(settings: Settings) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from homing.core.erasure import Asked
 from homing.core.errors import HomingError
 from homing.core.people import Identity, IdKind
 from homing.stages import act
-from homing.stages.erase import Erased, erase
+from homing.stages.erase import Asking, Erased, erase
 from homing.stages.identity import Known
 
 if TYPE_CHECKING:
@@ -115,21 +116,25 @@ class StoreActs:
     async def erase(self, asked: Mapping[str, Any]) -> object:
         """``user`` or ``email``."""
         names = identities_asked(asked)
+        await self.before_erasure()
         gone = await self._write(lambda tx: self._erased(tx, names))
-        return {"people": gone.people, "sends": gone.sends, "events": gone.events}
+        self.on_work()
+        return {
+            "erasure": gone.number, "people": gone.people, "sends": gone.sends,
+            "events": gone.events, "addresses": gone.addresses, "repeats": gone.repeats,
+        }  # fmt: skip
+
+    async def before_erasure(self) -> None:
+        """What is accepted by now has come to the rows that are erased."""
 
     def _erased(self, tx: Tx, names: list[Identity]) -> Erased:
         """The first name that leads to somebody decides; a bare address is hidden all the same."""
         # in the transaction: what is evaluated before it is durable must not know them any more
         self.on_erased()
-        gone = Erased(0, 0, 0)
-        for name in names:
-            if name.kind is IdKind.EMAIL:
-                tx.suppressions.hide(name.value)
-            gone = erase(tx, Known(), [name], now_ms=self._now())
-            if gone.people:
-                break
-        return gone
+        names = next(([name] for name in names if tx.people.find(name) is not None), names)
+        cursor, now = tx.events.cursor(), self._now()
+        asked = Asking(Asked.COMMAND, now, now, cursor.request + 1, cursor.item)
+        return erase(tx, Known(), names, asked=asked, plans=self._plans())
 
     async def _of_dead(self, key: str, word: str) -> object:
         status = await self._write(

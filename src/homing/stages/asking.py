@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,23 @@ LAST_WAIT_S = 30.0
 
 
 class Unanswered(HomingError):
-    """The API could not be reached, or did not answer what may be asked again."""
+    """
+    The API could not be reached, or did not answer what may be asked again.
+
+    ``answer`` is what came last, if anything did.
+    """
+
+    def __init__(self, message: str, answer: Answer | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+class Throttled(Unanswered):
+    """The API wants to be left alone for longer than we wait here: ``after_s`` seconds."""
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class Refused(HomingError):
@@ -49,6 +66,10 @@ class Asker:
         rate: The budget; also heeds the rate limit that answers tell.
 
         tries: How often a question is asked while the API is in trouble.
+
+        patience_s: How long to wait here at most until the API lets us ask again.
+
+    ``calls`` counts what was asked, ``repeats`` what was asked another time.
     """
 
     api: Api
@@ -56,7 +77,9 @@ class Asker:
     clock: Clock
     tries: int = TRIES
     sleep: Sleep = asyncio.sleep
+    patience_s: float = math.inf
     calls: int = 0
+    repeats: int = 0
 
     async def ask(self, method: str, path: str, body: object = None) -> Answer:
         """
@@ -67,10 +90,12 @@ class Asker:
 
         Raises:
             Unanswered: There was none, as often as it was asked.
+            Throttled: Not before a while.
         """
         content = None if body is None else json_bytes(body)
 
         async def once() -> Answer:
+            self.repeats += retrying.statistics.get("attempt_number", 1) > 1
             return await self._asked(method, path, content)
 
         retrying = tenacity.AsyncRetrying(
@@ -84,7 +109,7 @@ class Asker:
         if _may_pass(answer):
             said = answer.error or f"HTTP {answer.status}: {api_message(answer.body)}"
             msg = f"{method} {_shown(path)}: {said}"
-            raise Unanswered(msg)
+            raise Unanswered(msg, answer)
         return answer
 
     async def json(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  JSON
@@ -107,9 +132,28 @@ class Asker:
         except orjson.JSONDecodeError:
             raise Refused(status, "expected JSON, got something else", what) from None
 
+    async def object(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """
+        Ask for a JSON object.
+
+        Raises:
+            Unanswered: See `ask`.
+
+            Refused: See `json`; or it is no object.
+        """
+        value = await self.json(method, path, body)
+        if not isinstance(value, dict):
+            said = f"expected a JSON object, got {type(value).__name__}"
+            raise Refused(200, said, f"{method} {_shown(path)}")
+        return value
+
     async def _asked(self, method: str, path: str, content: bytes | None) -> Answer:
         while not self.rate.available():
-            await self.sleep(max(0.001, self.rate.wait_s()))
+            wait_s = self.rate.wait_s()
+            if wait_s > self.patience_s:
+                msg = f"{method} {_shown(path)}: SendGrid limits our rate for {wait_s:.0f} s"
+                raise Throttled(msg, wait_s)
+            await self.sleep(max(0.001, wait_s))
         self.rate.take(1)
         self.calls += 1
         answer = await self.api.call(method, path, content)
@@ -121,8 +165,9 @@ class Asker:
         told = None
         if isinstance(answer, Answer) and answer.status is not None:
             told = told_wait_s(answer.headers, now_ms=self.clock.now_ms())
-        if told is not None and answer is not None and answer.status == 429:
-            return told
+        if answer is not None and answer.status == 429:
+            # the rate waits as long, and says so if that is too long
+            return 0.0 if told is None or told > self.patience_s else told
         grown = FIRST_WAIT_S * float(2 ** (state.attempt_number - 1))
         return min(LAST_WAIT_S, grown * (0.5 + self.clock.chance()))
 

@@ -29,21 +29,30 @@ class NoSuchPage(HomingError):
 
 
 @dataclass(slots=True)
+class Known:
+    """What was last read of the account; the stages that ask for it share it."""
+
+    lists: dict[str, str] = field(default_factory=dict)
+    lists_at: int = -KEPT_MS
+    fields: dict[str, Definition] = field(default_factory=dict)
+    fields_at: int = -KEPT_MS
+
+
+@dataclass(slots=True)
 class Catalog:
     """
     What is known of the account, for ten minutes.
 
     Args:
         create_fields: Whether a custom field that is not defined may be made.
+
+        known: What is known already.
     """
 
     asker: Asker
     clock: Clock
     create_fields: bool = False
-    _lists: dict[str, str] = field(default_factory=dict)
-    _lists_at: int = -KEPT_MS
-    _fields: dict[str, Definition] = field(default_factory=dict)
-    _fields_at: int = -KEPT_MS
+    known: Known = field(default_factory=Known)
 
     async def list_id(self, title: str) -> str:
         """
@@ -53,17 +62,17 @@ class Catalog:
             Unanswered, Refused: See `Asker.json`.
         """
         now = self.clock.now_ms()
-        if title not in self._lists or now - self._lists_at > KEPT_MS:
-            self._lists, self._lists_at = await lists_by_name(self.asker), now
-        if title not in self._lists:
+        if title not in self.known.lists or now - self.known.lists_at > KEPT_MS:
+            self.known.lists, self.known.lists_at = await lists_by_name(self.asker), now
+        if title not in self.known.lists:
             made = await self.asker.json("POST", LISTS, {"name": title})
-            self._lists[title] = str(made["id"])
+            self.known.lists[title] = str(made["id"])
             log.info(LIST_CREATED, name=title)
-        return self._lists[title]
+        return self.known.lists[title]
 
     def forget_lists(self) -> None:
         """A list was not there: look again."""
-        self._lists_at = -KEPT_MS
+        self.known.lists_at = -KEPT_MS
 
     async def definitions(self, custom: Mapping[str, object]) -> Mapping[str, Definition]:
         """
@@ -75,31 +84,32 @@ class Catalog:
         Raises:
             Unanswered, Refused: See `Asker.json`.
         """
-        age = self.clock.now_ms() - self._fields_at
+        age = self.clock.now_ms() - self.known.fields_at
         if age > KEPT_MS or (age > FRESH_MS and self._lacking(custom)):
             await self._read_fields()
         if self.create_fields:
             for name in self._lacking(custom):
                 await self._make_field(name, custom[name])
-        return self._fields
+        return self.known.fields
 
     async def refresh(self) -> bool:
         """Read the custom fields again; whether they are others now."""
-        before = self._fields
+        before = self.known.fields
         await self._read_fields()
-        return before != self._fields
+        return before != self.known.fields
 
     def _lacking(self, custom: Mapping[str, object]) -> list[str]:
-        return [name for name in custom if field_key(name) not in self._fields]
+        return [name for name in custom if field_key(name) not in self.known.fields]
 
     async def _read_fields(self) -> None:
-        self._fields = definitions_in(await self.asker.json("GET", FIELDS))
-        self._fields_at = self.clock.now_ms()
+        self.known.fields = definitions_in(await self.asker.json("GET", FIELDS))
+        self.known.fields_at = self.clock.now_ms()
 
     async def _make_field(self, name: str, value: object) -> None:
         kind = type_of(value)
         made = await self.asker.json("POST", FIELDS, {"name": name, "field_type": kind.value})
-        self._fields = {**self._fields, field_key(name): Definition(str(made["id"]), name, kind)}
+        definition = Definition(str(made["id"]), name, kind)
+        self.known.fields = {**self.known.fields, field_key(name): definition}
         log.info(FIELD_CREATED, name=name, type=kind.value)
 
 

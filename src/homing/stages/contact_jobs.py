@@ -213,14 +213,16 @@ class ContactJobs:
             return
         now = self.clock.now_ms()
         await self.store.write(lambda tx: _told(tx, left, now))
-        await self._put(left, [draft for draft in drafts if draft.row is not None], ids=ids)
+        # somebody may have been erased in the meantime
+        kept = [one for one in drafts if one.row is not None and one.address in left.addresses]
+        await self._put(left, kept, ids=ids)
 
     async def _put(self, job: Job, drafts: list[_Draft], *, ids: list[str]) -> None:
         rows = [draft.row for draft in drafts]
         body = {"contacts": rows, **({"list_ids": ids} if ids else {})}
         too_large = len(rows) > 1 and sum(len(json_bytes(row)) + 1 for row in rows) > MAX_BYTES
         if too_large:
-            await self._split(job)
+            await self.split(job)
             return
         answer = await self.answer("PUT", CONTACTS, body)
         status = answer.status or 0
@@ -230,7 +232,7 @@ class ContactJobs:
         elif status == 404:
             await self._without_list(job, answer)
         elif status == 413 and len(drafts) > 1:
-            await self._split(job)
+            await self.split(job)
         else:
             await self._refused(job, answer)
 
@@ -257,7 +259,7 @@ class ContactJobs:
         elif job.calls < MAX_CALLS and await self._other_fields():
             await self.save(job)  # it is written otherwise at the next turn
         elif len(job.addresses) > 1:
-            await self._split(job)
+            await self.split(job)
         else:
             await self.settle(job, dead=dict.fromkeys(job.addresses, reason))
 
@@ -268,7 +270,8 @@ class ContactJobs:
         except (Refused, Unanswered) as error:
             raise Trouble(_outcome_of(error, now_ms=self.clock.now_ms())) from error
 
-    async def _split(self, job: Job) -> None:
+    async def split(self, job: Job) -> None:
+        """Make two jobs of one, so that what is wrong of it is found."""
         middle = len(job.addresses) // 2
         first = set(job.addresses[:middle])
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 from homing.core.backoff import next_delay_s
 from homing.core.effects import Dest, Effect
 from homing.core.marketing.jobs import Job, JobKind
-from homing.core.marketing.works import Work, by_lists, works_of
+from homing.core.marketing.works import ERASE, Work, by_lists, works_of
 from homing.core.outcomes import Delivered, Paused, Rejected, RetryLater, Unknown
 from homing.stages.circuit import Circuit, StageBroken, got_through, pause
 from homing.stages.contact_jobs import ContactJobs, Trouble
@@ -230,8 +230,8 @@ def _done(tx: Tx, numbers: list[int]) -> None:
 
 
 def _captured(tx: Tx) -> None:
-    """Nothing leaves: what was asked for is done."""
-    _done(tx, [effect.id for effect in _all_ready(tx)])
+    """Nothing leaves: what was asked for is done, but for erasures, which wait."""
+    _done(tx, [effect.id for effect in _all_ready(tx) if effect.kind != ERASE])
 
 
 def _is_any_ready(tx: Tx) -> bool:

@@ -20,6 +20,10 @@ AFTER_INTENT: Final = "after_intent"
 AFTER_ACCEPT: Final = "after_accept"
 AFTER_OUTCOME: Final = "after_outcome"
 AFTER_UPSERT: Final = "after_upsert"  # SendGrid took contacts, and nobody wrote it down
+ERASED: Final = "erased"  # a person, in the store alone, not yet committed
+SEARCHED: Final = "searched"  # the log, for what is left of somebody erased; not yet committed
+AFTER_CONTACTS: Final = "after_contacts"  # SendGrid was told to delete them
+AFTER_ERASE_JOB: Final = "after_erase_job"  # SendGrid took it
 AFTER_REPAIRS: Final = "after_repairs"  # of rows of a list of SendGrid's, committed
 
 _CHOSEN: Final = os.environ.get(VARIABLE)

@@ -1,75 +1,115 @@
-"""Erase: what is stored of a person goes; only a keyed hash stays, so that an opt-out survives."""
+"""
+Erase: what is stored of a person goes; only a keyed hash stays, so that an opt-out survives.
+
+This is the part in one transaction. What takes longer (the log's bytes, SendGrid, the files) is
+seen through by stages/erasing.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from homing.core import people
 from homing.core.digests import address_trace
-from homing.core.effects import EffectState, SendFlag
+from homing.core.effects import Dest, Effect, EffectState, NewEffect, SendFlag
+from homing.core.erasure import Asked, Done, Entry, NewErasure, Step, struck
+from homing.core.marketing.contacts import refusal_of_address
+from homing.core.marketing.jobs import JobKind
+from homing.core.marketing.works import ERASE, Erasure, address_in
 from homing.core.people import Identity, IdKind
 from homing.log import PERSON_ERASED, log
-from homing.stages import moves
-from homing.stages.identity import Known
+from homing.stages import crash, moves
+from homing.stages.contact_jobs import part_of
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
     from homing.core.journeys.run import Run
     from homing.core.people import Person
+    from homing.core.plans import Plans
     from homing.ports import EventRow, Tx
+    from homing.stages.identity import Known
 
 MAX_HISTORY = 100_000
 SEND_STATES_THAT_STOP = frozenset({"reserved", "retry", "parked", "unknown"})
+RULE = "erasure"
+# what a call whose answer nobody knows has written may come to be seen only later
+LATE_MS = 30_000
+_WORDS = {IdKind.USER: "userId", IdKind.ANONYMOUS: "anonymousId", IdKind.EMAIL: "address"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """
+    An erasure as it is asked for.
+
+    What stands in the log before element *item* of *request* came before it, received up to *at*
+    (unix ms); *now_ms* is when it is carried out.
+    """
+
+    by: Asked
+    now_ms: int
+    at: int
+    request: int
+    item: int
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What went, counted."""
+    """What went, counted; ``repeats`` is the erasure that had done it all before."""
 
-    people: int
-    sends: int
-    events: int
+    number: int
+    people: int = 0
+    sends: int = 0
+    events: int = 0
+    addresses: int = 0
     runs: tuple[Run, ...] = ()  # those that waited
+    repeats: int | None = None
 
 
-def erase_named(tx: Tx, known: Known, data: Mapping[str, Any], *, now_ms: int) -> Erased:
-    """Carry out a ``delete`` event: by userId, else anonymousId, else address."""
-    return erase(tx, known, people.identities_of(data), now_ms=now_ms)
-
-
-def erase(tx: Tx, known: Known, identities: Iterable[Identity], *, now_ms: int) -> Erased:
+def erase(
+    tx: Tx, known: Known, identities: Sequence[Identity], *, asked: Asking, plans: Plans
+) -> Erased:
     """
     Erase everybody who goes by one of these names, and all their other names.
 
     Pending sends are cancelled; sends that were made stay in the books without saying to whom.
+    SendGrid is to be told of each of their addresses. A name that was erased before, and is
+    nobody's now, is only recorded.
     """
-    persons = _persons(tx, identities)
-    events, sends = 0, 0
-    runs: list[Run] = []
-    for person in persons.values():
-        ids = (person.id, *person.merged)
-        addresses = _addresses(tx, person)
-        rows = tx.events.of_person(ids, limit=MAX_HISTORY)
-        events += len(rows)
-        sent = _sends(tx, ids, addresses=addresses, events=rows)
-        sends += _strike_sends(tx, sent, now_ms=now_ms)
-        for row in rows:
-            tx.events.anonymise(row.id)
-        tx.events.ask_erasure((row.request, row.item) for row in rows)
-        _drop_effects(tx, ids)
-        runs += tx.runs.erase(ids)
-        tx.people.delete(ids, last_event=tx.events.cursor().next_event)
-        for address in addresses:
-            tx.suppressions.hide(address)
+    persons = [*persons_of(tx, identities).values()]
+    return erase_people(tx, known, persons, identities, asked=asked, plans=plans)
+
+
+def erase_people(
+    tx: Tx,
+    known: Known,
+    persons: Sequence[Person],
+    identities: Sequence[Identity],
+    *,
+    asked: Asking,
+    plans: Plans,
+) -> Erased:
+    """The same for persons who were found already; *identities* are other names for them."""
+    going = _Going(tx, asked, plans)
+    for identity in identities:
+        going.names[identity] = None
+        if identity.kind is IdKind.EMAIL:
+            going.add_address(identity.value)
+    # what is evaluated in this transaction from now on must not know them
     known.forget()
-    tx.books.count("people:erased", len(persons))
-    log.info(PERSON_ERASED, people=len(persons), sends=sends, events=events)
-    return Erased(len(persons), sends, events, tuple(runs))
+    for person in persons:
+        going.let_go(person)
+    return going.record(identities)
 
 
-def _persons(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:
+def persons_of(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:
+    """Who goes by one of these names, by number."""
     found: dict[int, Person] = {}
     for identity in identities:
         number = tx.people.find(identity)
@@ -81,16 +121,180 @@ def _persons(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:
     return found
 
 
-def _addresses(tx: Tx, person: Person) -> set[str]:
-    named = {name.value for name in tx.people.identities(person.id) if name.kind is IdKind.EMAIL}
-    trait = people.email_in(dict(person.traits))
-    return {address for address in (*named, person.email, trait) if address}
+@dataclass(slots=True)
+class _Going:
+    """Those who go, and what has gone with them."""
+
+    tx: Tx
+    asked: Asking
+    plans: Plans
+    names: dict[Identity, None] = field(default_factory=dict)
+    lane_of: dict[str, int | None] = field(default_factory=dict)  # by address
+    people: list[int] = field(default_factory=list)
+    persons: int = 0
+    sends: int = 0
+    events: int = 0
+    effects: int = 0
+    runs: list[Run] = field(default_factory=list)
+
+    def add_address(self, address: str, person: int | None = None) -> None:
+        """An address of theirs, and the person whose lane what is said of it leaves in."""
+        self.names[Identity(IdKind.EMAIL, address)] = None
+        if self.lane_of.get(address) is None:
+            self.lane_of[address] = person
+
+    def let_go(self, person: Person) -> None:
+        """Erase one of them here."""
+        tx, ids = self.tx, (person.id, *person.merged)
+        addresses = self._addresses(person, ids)
+        self.names |= dict.fromkeys(tx.people.identities(person.id))
+        rows = tx.events.of_person(ids, limit=MAX_HISTORY)
+        sent = _sends(tx, ids, addresses=addresses, events=rows)
+        self.sends += _strike_sends(tx, sent)
+        strike_events(tx, rows, [name.value for name in self.names])
+        self.effects += drop_effects(tx, ids)
+        self.runs += tx.runs.erase(ids)
+        for number in ids:
+            tx.members.erase((number,))
+        tx.people.delete(ids, last_event=tx.events.cursor().next_event)
+        self.persons, self.events = self.persons + 1, self.events + len(rows)
+        self.people += ids
+
+    def record(self, identities: Sequence[Identity]) -> Erased:
+        """What is left: opt-outs under their hash, what SendGrid is to be told, the record."""
+        tx, asked = self.tx, self.asked
+        for address in self.lane_of:
+            tx.suppressions.hide(address)
+        tx.books.strike({name.value for name in self.names})
+        repeats = None
+        if not self.people and identities:
+            repeats = tx.erasures.earlier(identities[0])
+        names = () if repeats is not None else tuple(self.names)
+        whole = any(name.kind is IdKind.EMAIL for name in identities[:1])
+        number = tx.erasures.add(
+            NewErasure(
+                asked.at, asked.by, names, tuple(self.people), asked.request, asked.item, whole,
+                asked.entry,
+            )
+        )  # fmt: skip
+        self._note(number, identities, repeats)
+        if repeats is None:
+            self._tell_sendgrid(number)
+        crash.reached(crash.ERASED)
+        tx.books.count("people:erased", self.persons)
+        tx.books.count("erasures")
+        log.info(
+            PERSON_ERASED, erasure=number, by=asked.by.value, people=self.persons,
+            sends=self.sends, events=self.events, addresses=len(self.lane_of),
+        )  # fmt: skip
+        return Erased(
+            number, self.persons, self.sends, self.events, len(self.lane_of), tuple(self.runs),
+            repeats,
+        )  # fmt: skip
+
+    def _note(self, number: int, identities: Sequence[Identity], repeats: int | None) -> None:
+        tx, at = self.tx, self.asked.now_ms
+        by: dict[str, int | str] = {"by": self.asked.by.value}
+        if identities:
+            by["named"] = _WORDS[identities[0].kind]
+        tx.erasures.note(number, Done(Step.ASKED, at, by))
+        gone: dict[str, int | str] = {
+            "people": self.persons, "sends": self.sends, "events": self.events,
+            "effects": self.effects, "runs": len(self.runs), "addresses": len(self.lane_of),
+        }  # fmt: skip
+        if repeats is not None:
+            gone["repeats"] = repeats
+            tx.erasures.note(number, Done(Step.SEARCHED, at, {"repeats": repeats}))
+        tx.erasures.note(number, Done(Step.LOCAL, at, gone))
+
+    def _tell_sendgrid(self, number: int) -> None:
+        tx, now, lacks = self.tx, self.asked.now_ms, self.plans.sendgrid_lacks
+        if lacks:
+            _strike_jobs(tx)
+            if self.lane_of:
+                skipped = {"skipped": lacks, "addresses": len(self.lane_of)}
+                tx.erasures.note(number, Done(Step.SENDGRID, now, skipped))
+            return
+        late = _may_come_late(tx)
+        # what SendGrid takes for no address it has never taken as a contact
+        told = {one: whose for one, whose in self.lane_of.items() if not refusal_of_address(one)}
+        for address, person in told.items():
+            lane = person or next(iter(self.people), -number)
+            tx.effects.add(
+                NewEffect(
+                    dest=Dest.CONTACTS,
+                    kind=ERASE,
+                    lane=lane,
+                    payload=msgspec.json.encode(Erasure(address)),
+                    event=None,
+                    rule=RULE,
+                    person=lane,
+                    made_at=now,
+                    due_at=now + (LATE_MS if address in late else 0),
+                )
+            )
+        tx.books.count("effects:contacts:ready", len(told))
+
+    def _addresses(self, person: Person, ids: tuple[int, ...]) -> set[str]:
+        tx = self.tx
+        names = tx.people.identities(person.id)
+        found = {name.value for name in names if name.kind is IdKind.EMAIL}
+        found |= {member.address for number in ids for member in tx.members.of_person(number)}
+        found |= {address_in(one) for one in tx.effects.open_of(ids, dest=Dest.CONTACTS)}
+        dead = (row for row in tx.effects.dead_of(ids) if row["dest"] == Dest.CONTACTS)
+        found |= {address_in(_effect(row)) for row in dead if row["payload"] is not None}
+        trait = people.email_in(dict(person.traits))
+        found |= {address for address in (person.email, trait) if address}
+        for address in sorted(found):
+            self.add_address(address, person.id)
+        return found
 
 
-def _drop_effects(tx: Tx, ids: tuple[int, ...]) -> None:
+def drop_effects(tx: Tx, ids: Sequence[int]) -> int:
+    """Drop what was still to be done for persons; how much."""
+    dropped = 0
     for (dest, state), n in tx.effects.erase(ids).items():
         tx.books.count(f"effects:{dest}:{state}", -n)
         tx.books.count(f"effects:{dest}:{EffectState.DROPPED}", n)
+        dropped += n
+    return dropped
+
+
+def strike_events(tx: Tx, rows: Iterable[EventRow], names: Sequence[str]) -> None:
+    """Let events tell of nobody, and have their bytes taken out of the log."""
+    kept = list(rows)
+    for row in kept:
+        tx.events.anonymise(row.id)
+        name = None if row.name is None else struck(row.name, names)
+        reason = None if row.reason is None else struck(row.reason, names)
+        if (name, reason) != (row.name, row.reason):
+            nobody = replace(row, person=None, message_id=None, name=name, reason=reason)
+            tx.events.replace(nobody)
+    tx.events.ask_erasure((row.request, row.item) for row in kept)
+
+
+def _effect(row: Mapping[str, object]) -> Effect:
+    columns = ("id", "kind", "lane", "due_at", "attempt", "event", "person", "made_at", "payload")
+    return Effect(*(row[name] for name in columns))  # type: ignore[arg-type]  # its own columns
+
+
+def _may_come_late(tx: Tx) -> set[str]:
+    """Addresses that a call may have written of which nobody knows what came of it."""
+    unknown = (
+        job for job in tx.jobs.all()
+        if job.kind is JobKind.UPSERT and job.remote is None and job.calls
+    )  # fmt: skip
+    return {address for job in unknown for address in job.addresses}
+
+
+def _strike_jobs(tx: Tx) -> None:
+    """Where nothing leaves, a job that stays says nothing of those whose effects are gone."""
+    for job in tx.jobs.all():
+        left = tx.effects.many(job.effects)
+        if not left:
+            tx.jobs.drop(job.number)
+        elif len(left) < len(job.effects):
+            tx.jobs.save(part_of(job, left))
 
 
 def _sends(
@@ -110,7 +314,7 @@ def _sends(
     return {row.id: row for row in found if row.person in ids}
 
 
-def _strike_sends(tx: Tx, sends: Mapping[int, SendRow], *, now_ms: int) -> int:
+def _strike_sends(tx: Tx, sends: Mapping[int, SendRow]) -> int:
     for row in sends.values():
         if row.state in SEND_STATES_THAT_STOP:
             moves.move(tx, row, "skipped")

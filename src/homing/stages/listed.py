@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import orjson
 
@@ -156,10 +156,14 @@ class Intake:
             finding = finding_of(record, change)
             if finding is Finding.MISSING_HERE and self._is_sure(record, event.email, change.scope):
                 self._repair_here(event, change)
-            elif finding is Finding.BEHIND_THERE and record is not None:
+            elif finding is Finding.BEHIND_THERE and self._is_old(record):
                 self._repair_there(event.email, record)
         if self.one.marks(self.list):
             self.tx.suppressions.mark(event.email, change.scope, reading=self.one.number)
+
+    def _is_old(self, record: Suppression | None) -> TypeGuard[Suppression]:
+        """Whether SendGrid should have heard of it by then."""
+        return record is not None and record.at_ms <= self.one.end_s * 1000
 
     def _is_sure(self, record: Suppression | None, address: str, scope: str) -> bool:
         return record is None or scope in HARD_SCOPES or (address, scope) in self.sure

@@ -31,7 +31,7 @@ from homing.core.wire import json_bytes
 from homing.log import LISTS_RECONCILED, RECONCILE_FAILED, log
 from homing.stages import crash
 from homing.stages.asking import Asker, Refused, Unanswered
-from homing.stages.catalog import Catalog
+from homing.stages.catalog import Catalog, Known
 from homing.stages.contact_jobs import CONTACTS
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class ListReconciler:
     The stage: in a task of its own, one list after the other.
 
     Args:
+        known: What is known of the account's lists.
+
         on_repaired: There is something to deliver.
 
         lacking: Why it cannot be done; None: it can.
@@ -83,6 +85,7 @@ class ListReconciler:
     files: Files
     clock: Clock
     plans: Plans
+    known: Known = field(default_factory=Known)
     on_repaired: Callable[[], object] = lambda: None
     lacking: str | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -194,7 +197,8 @@ class Comparison:
         # also whom it is being told of now: that may be done, and not be in the export
         self.busy = await stage.store.write(_busy)
         report = self._report
-        list_id = await Catalog(stage.asker, stage.clock).list_id(self.target.title)
+        catalog = Catalog(stage.asker, stage.clock, known=stage.known)
+        list_id = await catalog.list_id(self.target.title)
         actual = await self._exported(list_id)
         report.on_list = len(actual)
         self.busy |= await stage.store.write(_busy)

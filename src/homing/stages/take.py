@@ -13,6 +13,7 @@ from homing.core import events, people
 from homing.core.decide import Rules, decide
 from homing.core.digests import digest8
 from homing.core.effects import EventState
+from homing.core.erasure import Asked
 from homing.core.errors import Unavailable
 from homing.core.events import Happened
 from homing.core.journeys.run import Passage
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 CONFLICT = "conflict: this id was taken in before with another body; the first stays"
 ECHO = "echo: our own call came back"
 OF_A_TEST = "of a test: an email sent by `homing send-test`"
-OF_THE_ERASED = "erased: the person it was sent to has been deleted"
+OF_THE_ERASED = "erased: its person has been deleted"
 # entries into local audiences that may follow from one event, one from the other
 MAX_DERIVED = 50
 NOBODY = "no userId, anonymousId or address that is text"
@@ -190,6 +191,7 @@ class Taker:
             if seen is None:
                 continue
             if seen.body == body or name.says_all:
+                self._forget_again(tx, draft, seen.event)
                 return False
             draft.message_id = name.shown
             draft.quarantine(CONFLICT)
@@ -198,6 +200,13 @@ class Taker:
         for name in names:
             tx.events.remember(name.key, body=body, event=draft.number, at=received)
         return True
+
+    def _forget_again(self, tx: Tx, draft: _Draft, event: int) -> None:
+        """What comes again of somebody erased since is not kept in the log."""
+        if tx.erasures.until:
+            first = tx.events.get(event)
+            if first is not None and first.person is None and first.state is EventState.DONE:
+                draft.erase(tx)
 
     def _evaluated(self, tx: Tx, draft: _Draft) -> _Draft:
         draft.state = EventState.DONE
@@ -243,9 +252,11 @@ class Taker:
             return
         if draft.type == "delete" and people.identities_of(data):
             self._ledger.write(tx)  # it reads and writes sends, too
-            erased = erase.erase_named(tx, self._known, data, now_ms=self.clock.now_ms())
-            self._tell_of_erased(erased.runs)
+            self._erase(tx, draft, data)
+            return
+        if self._is_of_erased(tx, draft, people.identities_of(data)):
             draft.erase(tx)
+            draft.filter(OF_THE_ERASED)
             return
         person = identity.person_of(tx, self._known, data, united=self._united)
         if person is None:
@@ -270,7 +281,9 @@ class Taker:
             draft.filter(OF_A_TEST)
             return
         correlated = home.correlate(tx, event, self._ledger, before=draft.send)
-        if correlated.send is not None and correlated.send.address is None:
+        names = (Identity(IdKind.EMAIL, event.email.strip().lower()),) if event.email else ()
+        is_erased = correlated.send is not None and correlated.send.address is None
+        if is_erased or self._is_of_erased(tx, draft, names):
             self._of_erased(tx, draft, event)
         else:
             self._of_send(tx, draft, event, correlated=correlated)
@@ -326,6 +339,30 @@ class Taker:
         enlist.united(tx, whole)
         if whole.consent is not None:
             withdraw(tx, whole, self.desk())
+
+    def _erase(self, tx: Tx, draft: _Draft, data: Mapping[str, Any]) -> None:
+        request = draft.taken.request
+        asked = erase.Asking(
+            Asked.SEGMENT, self.clock.now_ms(), request.received_ms, request.seq,
+            draft.taken.item + 1,
+        )  # fmt: skip
+        names = people.identities_of(data)
+        gone = erase.erase(tx, self._known, names, asked=asked, plans=self.rules.plans)
+        self._tell_of_erased(gone.runs)
+        draft.erase(tx)
+        if gone.repeats is not None:
+            draft.reason = f"erased before: erasure {gone.repeats}"
+
+    def _is_of_erased(self, tx: Tx, draft: _Draft, names: Sequence[Identity]) -> bool:
+        """Whether it is of a restored log, from before its person was erased."""
+        request = draft.taken.request
+        return (
+            request.seq < tx.erasures.until
+            and bool(names)
+            and tx.erasures.is_erased(
+                names[0], request=request.seq, received_ms=request.received_ms
+            )
+        )  # fmt: skip
 
     def _tell_of_erased(self, runs: Sequence[Run]) -> None:
         if self.observer is not None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from homing.core.erasure import Done, Step
 from homing.core.marketing.works import ids_in
 from homing.core.outcomes import Rejected, api_message
 from homing.core.wire import read_object
+from homing.stages import crash
 from homing.stages.catalog import LISTS
 from homing.stages.contact_jobs import CONTACTS, NO_LIST, NOTHING, ContactJobs, Trouble
 
@@ -83,6 +85,19 @@ class Unlisting:
         """
         if not await self.jobs.open_effects(job):
             return
+        try:
+            await self._erase(job)
+        except Trouble as trouble:
+            if not isinstance(trouble.outcome, Rejected):
+                raise
+            # one of the addresses is at fault: the others are not to wait for it
+            if len(job.addresses) > 1:
+                await self.jobs.split(job)
+            else:
+                reason = trouble.outcome.reason
+                await self.jobs.settle(job, dead=dict.fromkeys(job.addresses, reason))
+
+    async def _erase(self, job: Job) -> None:
         found = await self._found(job.addresses)
         left: Job | None = job
         if self._is_over(job):
@@ -90,12 +105,20 @@ class Unlisting:
         elif found:
             ids = ",".join(str(contact["id"]) for contact in found.values())
             await self._removed("DELETE", f"{CONTACTS}?ids={ids}")
+            crash.reached(crash.AFTER_CONTACTS)
+            await self._note(job, Step.CONTACTS, contacts=len(found))
         gone = set(job.addresses) - set(found)
         # what was written a moment ago may not be visible yet
         if left is not None and gone and job.looks + 1 >= LOOKS_FOR_NONE:
             await self._removed("POST", ERASE_JOB, {"email_addresses": sorted(gone)})
+            crash.reached(crash.AFTER_ERASE_JOB)
+            await self._note(job, Step.ERASE_JOB, addresses=len(gone))
             left = await self.jobs.settle(left, done=gone)
         await self._again(left)
+
+    async def _note(self, job: Job, step: Step, **detail: int | str) -> None:
+        done = Done(step, self.jobs.clock.now_ms(), detail)
+        await self.jobs.store.write(lambda tx: tx.erasures.note_of(job.lanes, done))
 
     def _is_over(self, job: Job) -> bool:
         return self.jobs.clock.now_ms() - job.made_at > MAX_WAIT_MS

@@ -92,6 +92,24 @@ class TestIntegrations:
         openapi.assert_exchanges_valid(sendgrid.requests)
 
 
+class TestRegion:
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            ("/v3/marketing/lists", 404),
+            ("/v3/marketing/field_definitions", 404),
+            (INTEGRATIONS, 200),
+            ("/v3/scopes", 200),
+            ("/v3/asm/groups", 200),
+        ],
+    )
+    async def test_the_eu_has_no_marketing(self, sendgrid, call, path, status):
+        """As the servers that the OpenAPI files name."""
+        sendgrid.setup.is_eu = True
+
+        assert status == (await call(sendgrid, "GET", path)).status
+
+
 class TestTemplates:
     TEMPLATE = "d-00000000000000000000000000000001"
 

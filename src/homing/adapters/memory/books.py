@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from homing.adapters.memory.table import Journal, Table
+from homing.core.erasure import struck
 from homing.ports import Alert, Pause
 
 
@@ -57,6 +59,15 @@ class MemoryBooks:
     def clear_alert(self, kind: str, subject: str) -> None:
         """Its cause is gone."""
         self._alerts.drop((kind, subject))
+
+    def strike(self, texts: Collection[str]) -> None:
+        """Take these out of what alerts and pauses say."""
+        for key, alert in self._alerts.items():
+            self._alerts[key] = replace(alert, text=struck(alert.text, texts))
+            if struck(alert.subject, texts) != alert.subject:
+                self._alerts.drop(key)
+        for name, pause in self._pauses.items():
+            self._pauses[name] = replace(pause, reason=struck(pause.reason, texts))
 
     def alerts(self) -> list[Alert]:
         """What stands, newest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from homing.adapters.memory.table import Journal, Table
@@ -55,6 +55,19 @@ class MemoryEffects:
             )
         )  # fmt: skip
 
+    def open_of(self, people: Sequence[int], *, dest: Dest | None = None) -> list[Effect]:
+        """What is ready or sent of persons, for one destination or all; in order."""
+        numbers = sorted({n for one in people for n in self._of_lane.get(one) or ()})
+        rows = (row for row in map(self._rows.get, numbers) if row is not None)
+        return [
+            _claimed(row) for row in rows if row.state in OPEN and dest in (None, row.dest)
+        ]  # fmt: skip
+
+    def dead_of(self, people: Sequence[int]) -> list[Mapping[str, object]]:
+        """All columns, and the payloads, of persons' effects that are dead or were dropped."""
+        rows = sorted((row for row in self._rows.values() if row.state in OVER), key=_number)
+        return [asdict(row) for one in people for row in rows if row.person == one]
+
     def ready(self, dest: Dest, *, after: int, limit: int) -> list[Effect]:
         """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
         numbers = sorted(number for number in self._ready if number > after)
@@ -68,7 +81,8 @@ class MemoryEffects:
             row = self._rows.get(number)
             if row is not None and row.state in OPEN:
                 attempt = row.attempt + 1
-                self._put(replace(row, state=EffectState.DONE, attempt=attempt, payload=None))
+                done = replace(row, state=EffectState.DONE, attempt=attempt, payload=None)
+                self._put(replace(done, reason=None))
                 were_open += 1
         return were_open
 
@@ -192,6 +206,7 @@ def _number(row: _Row) -> int:
 
 
 OPEN = frozenset({EffectState.READY, EffectState.SENT})
+OVER = frozenset({EffectState.DEAD, EffectState.DROPPED})
 
 
 def _tells_of_an_opt_out(row: _Row) -> bool:

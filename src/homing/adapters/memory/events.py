@@ -127,6 +127,15 @@ class MemoryEvents:
             self._told[place] = None
         return places
 
+    def first_erasure(self) -> int | None:
+        """The first request that is still to be erased, or a part of it."""
+        return min((request for request, _ in self._erasures), default=None)
+
+    def at_place(self, request: int, item: int) -> EventRow | None:
+        """The event that is an element of the log."""
+        rows = (row for row in self._rows.values() if (row.request, row.item) == (request, item))
+        return next(rows, None)
+
     def erasure_done(self, requests: Iterable[int]) -> None:
         """The log's writer erased what `erasures` told of these requests."""
         done = set(requests)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from homing.adapters.memory.books import MemoryBooks
 from homing.adapters.memory.effects import MemoryEffects
+from homing.adapters.memory.erasures import MemoryErasures
 from homing.adapters.memory.events import MemoryEvents
 from homing.adapters.memory.members import MemoryJobs, MemoryMembers
 from homing.adapters.memory.people import MemoryPeople
@@ -35,6 +36,7 @@ class MemoryTx:
             journal, events=self.events, sends=self.sends, effects=self.effects, runs=self.runs,
             members=self.members,
         )  # fmt: skip
+        self.erasures = MemoryErasures(journal)
         self.suppressions = MemorySuppressions(journal)
         self.books = MemoryBooks(journal)
 
@@ -66,6 +68,10 @@ class MemoryState:
         """Run *job* in a transaction; its result, or what it raised, undone."""
         await asyncio.sleep(0)  # as in a store with a disk, others have their turn first
         return self.write_now(job)
+
+    async def scrub(self) -> bool:
+        """There is no file."""
+        return True
 
     def write_now(self, job: Callable[[MemoryTx], T]) -> T:
         """The same where nobody else is: in a simulation."""

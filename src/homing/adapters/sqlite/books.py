@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.sql import executing, load
+from homing.core.erasure import struck
 from homing.ports import Alert, Pause
 
 if TYPE_CHECKING:
@@ -76,6 +79,17 @@ class SqliteBooks:
     def clear_alert(self, kind: str, subject: str) -> None:
         """Its cause is gone."""
         self._execute(SQL.clear_alert, (kind, subject))
+
+    def strike(self, texts: Collection[str]) -> None:
+        """Take these out of what alerts and pauses say."""
+        for alert in self.alerts():
+            if (said := struck(alert.text, texts)) != alert.text:
+                self._execute(SQL.reword_alert, (said, alert.kind, alert.subject))
+            if struck(alert.subject, texts) != alert.subject:
+                self.clear_alert(alert.kind, alert.subject)
+        for name, pause in self.pauses().items():
+            if (said := struck(pause.reason, texts)) != pause.reason:
+                self.pause(name, replace(pause, reason=said))
 
     def alerts(self) -> list[Alert]:
         """What stands, newest first."""

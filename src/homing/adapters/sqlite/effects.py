@@ -10,7 +10,7 @@ from homing.adapters.sqlite.sql import executing, load
 from homing.core.effects import Dest, Effect, EffectState, NewEffect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import apsw
 
@@ -35,6 +35,15 @@ class SqliteEffects:
              effect.person, effect.made_at),
         )  # fmt: skip
         self._execute(SQL.add_data, (effect.payload,))
+
+    def open_of(self, people: Sequence[int], *, dest: Dest | None = None) -> list[Effect]:
+        """What is ready or sent of persons, for one destination or all; in order."""
+        found = (self._execute(SQL.open_of, (one, dest)).fetchall() for one in people)
+        return sorted((Effect(*row) for rows in found for row in rows), key=_number)
+
+    def dead_of(self, people: Sequence[int]) -> list[Mapping[str, object]]:
+        """All columns, and the payloads, of persons' effects that are dead or were dropped."""
+        return [row for one in people for row in self._tables(SQL.dead_of, (one,))]
 
     def ready(self, dest: Dest, *, after: int, limit: int) -> list[Effect]:
         """Effects not yet done, in order, from beyond number *after*; also those not yet due."""
@@ -132,3 +141,7 @@ class SqliteEffects:
             names = names or [column[0] for column in cursor.get_description()]
             found.append(dict(zip(names, row, strict=True)))
         return found
+
+
+def _number(effect: Effect) -> int:
+    return effect.id

@@ -142,6 +142,26 @@ class SqliteEvents:
             self._erasing.setdefault(request, set()).add(item)
         return places
 
+    def first_erasure(self) -> int | None:
+        """The first request that is still to be erased, or a part of it."""
+        request: int | None = self._execute(SQL.first_erasure).get
+        return request
+
+    def at_place(self, request: int, item: int) -> EventRow | None:
+        """The event that is an element of the log, found by halves: both are in one order."""
+        low = self._execute(SQL.first).get or 0
+        high = self._execute(SQL.last).get or 0
+        while low < high:
+            middle = (low + high) // 2
+            (row,) = self._rows(SQL.from_on, (middle,))
+            if (row.request, row.item) < (request, item):
+                low = row.id + 1
+            else:
+                high = middle
+        found = self._rows(SQL.from_on, (low,))
+        is_it = bool(found) and (found[0].request, found[0].item) == (request, item)
+        return found[0] if is_it else None
+
     def erasure_done(self, requests: Iterable[int]) -> None:
         """The log's writer erased what was asked of these requests."""
         # not what was asked of the same request in the meantime

@@ -12,6 +12,7 @@ import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
 from homing.adapters.sqlite.engine import USUAL, Disk, Transaction, Writer, connect
+from homing.adapters.sqlite.erased import ErasedJournal, erased_path
 from homing.adapters.sqlite.faults import (
     NewerSchema,
     NoStore,
@@ -86,7 +87,7 @@ class SqliteState:
             key = _kept_key(db)
             tx = SqliteTx(
                 db, transaction, key=lambda: key, generations=generations,
-                on_delete=self._clean_soon,
+                on_delete=self._clean_soon, journal=ErasedJournal(erased_path(self.path)),
             )  # fmt: skip
             tx.events.load_seen()
         except apsw.Error as error:
@@ -112,7 +113,11 @@ class SqliteState:
             except BaseException:
                 self._tx.reset(mark)
                 raise
-            self._tx.flush()
+            try:
+                self._tx.flush()
+            except BaseException:
+                self._tx.reset(mark)
+                raise
             return result
 
         return await self._writer.run(counted)

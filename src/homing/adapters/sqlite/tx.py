@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from homing.adapters.sqlite.books import SqliteBooks
 from homing.adapters.sqlite.effects import SqliteEffects
+from homing.adapters.sqlite.erasures import SqliteErasures
 from homing.adapters.sqlite.events import SqliteEvents
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.members import SqliteJobs, SqliteMembers
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     import apsw
 
     from homing.adapters.sqlite.engine import Transaction
+    from homing.adapters.sqlite.erased import ErasedJournal
+    from homing.core.erasure import Entry
 
-Counted: TypeAlias = "tuple[dict[str, int], Counter[tuple[str, str]]]"
+Counted: TypeAlias = "tuple[dict[str, int], Counter[tuple[str, str]], list[Entry]]"
 
 
 class SqliteTx:
@@ -34,6 +37,8 @@ class SqliteTx:
         key: Gives the store's own secret.
 
         on_delete: See `SqlitePeople`.
+
+        journal: See `SqliteErasures`.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class SqliteTx:
         key: Callable[[], bytes],
         generations: Generations = DEFAULT,
         on_delete: Callable[[], None] = lambda: None,
+        journal: ErasedJournal | None = None,
     ) -> None:
         self._transaction = transaction
         self.events = SqliteEvents(db, generations)
@@ -53,6 +59,7 @@ class SqliteTx:
         self.runs = SqliteRuns(db, on_delete=on_delete)
         self.members = SqliteMembers(db, on_delete=on_delete)
         self.jobs = SqliteJobs(db)
+        self.erasures = SqliteErasures(db, key=key, journal=journal)
         self.suppressions = SqliteSuppressions(db, key=key)
         self.books = SqliteBooks(db)
 
@@ -62,18 +69,25 @@ class SqliteTx:
 
     def mark(self) -> Counted:
         """What is counted and not yet written, to return to by `reset`."""
-        return self.books.mark(), self.runs.mark()
+        return self.books.mark(), self.runs.mark(), self.erasures.mark()
 
     def reset(self, mark: Counted) -> None:
         """Forget what was counted since the mark."""
-        books, runs = mark
+        books, runs, erasures = mark
         self.books.reset(books)
         self.runs.reset(runs)
+        self.erasures.reset(erasures)
 
     def flush(self) -> None:
-        """Write what was counted: the transaction's function has ended."""
+        """
+        Write what was counted: the transaction's function has ended.
+
+        Raises:
+            StoreFull, StoreFailed: See `SqliteErasures.flush`.
+        """
         self.books.flush()
         self.runs.flush()
+        self.erasures.flush()
 
 
 class Savepoint:

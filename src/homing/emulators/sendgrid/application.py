@@ -75,6 +75,8 @@ class ApiSide:
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self.account.setup.serves(request.path):
+            return errors.refused(404, errors.NOT_FOUND)
         try:
             return await handler(request)
         except errors.Refused as refusal:

@@ -1,9 +1,11 @@
 """How the account is set up: webhooks, senders, domains, tracking, forwarding to Segment."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from homing.emulators.sendgrid.webhooks import Webhooks
+
+_IN_EVERY_REGION: Final = ("/v3/marketing/integrations", "/v3/marketing/designs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Setup:
         tracking: Names of tracking settings to whether they are on.
 
         integrations: As ``/v3/marketing/integrations`` shows them.
+
+        is_eu: The host is that of the EU region: it has no Marketing but forwarding and designs.
     """
 
     webhooks: Webhooks
@@ -48,6 +52,12 @@ class Setup:
         default_factory=lambda: {"open": True, "click": True, "subscription": True}
     )
     integrations: list[dict[str, Any]] = field(default_factory=list)
+    is_eu: bool = False
+
+    def serves(self, path: str) -> bool:
+        """Tell whether the region has an endpoint."""
+        is_marketing = path.startswith("/v3/marketing/") and not path.startswith(_IN_EVERY_REGION)
+        return not (self.is_eu and is_marketing)
 
     def verify_domain(self, domain: str, *, valid: bool = True) -> Domain:
         """Add an authenticated domain."""

@@ -28,3 +28,6 @@ DELETE FROM alert WHERE kind = ? AND subject = ?;
 
 -- name: alerts
 SELECT kind, subject, text, first_at, last_at, count FROM alert ORDER BY last_at DESC, kind, subject;
+
+-- name: reword_alert
+UPDATE alert SET text = ? WHERE kind = ? AND subject = ?;

@@ -11,7 +11,7 @@ FROM effect JOIN effect_data ON effect = id
 WHERE dest = ? AND state = 'ready' AND id > ? ORDER BY id LIMIT ?;
 
 -- name: done
-UPDATE effect SET state = 'done', attempt = attempt + 1
+UPDATE effect SET state = 'done', attempt = attempt + 1, reason = NULL
 WHERE id = ? AND (state = 'ready' OR state = 'sent');
 
 -- name: drop_data
@@ -57,6 +57,15 @@ SELECT id, dest, state FROM effect
 WHERE (state = 'ready' OR state = 'sent') AND lane = ?1 AND dest <> 'suppressions'
 UNION ALL
 SELECT id, dest, state FROM effect WHERE person = ?1 AND state IN ('dead', 'dropped');
+
+-- name: open_of
+SELECT id, kind, lane, due_at, attempt, event, person, made_at, payload
+FROM effect JOIN effect_data ON effect = id
+WHERE (state = 'ready' OR state = 'sent') AND lane = ?1 AND (?2 IS NULL OR dest = ?2) ORDER BY id;
+
+-- name: dead_of
+SELECT effect.*, payload FROM effect LEFT JOIN effect_data ON effect = id
+WHERE person = ? AND state IN ('dead', 'dropped') ORDER BY id;
 
 -- name: erase
 UPDATE effect SET state = 'dropped', reason = 'erased', person = NULL WHERE id = ?;

@@ -29,6 +29,12 @@ SELECT * FROM event WHERE state = ? AND state <> 'done' AND id < ? ORDER BY id D
 -- name: newest_done
 SELECT * FROM event WHERE state = 'done' AND id < ? ORDER BY id DESC LIMIT ?;
 
+-- name: last
+SELECT max(id) FROM event;
+
+-- name: from_on
+SELECT * FROM event WHERE id >= ? ORDER BY id LIMIT 1;
+
 -- name: names
 SELECT name, count(*) FROM
     (SELECT name FROM event
@@ -108,6 +114,9 @@ INSERT INTO erasure (request, item) VALUES (?, ?) ON CONFLICT DO NOTHING;
 
 -- name: erasures
 SELECT request, item FROM erasure ORDER BY request, item LIMIT ?;
+
+-- name: first_erasure
+SELECT min(request) FROM erasure;
 
 -- name: erasure_done
 DELETE FROM erasure WHERE request = ? AND item = ?;
