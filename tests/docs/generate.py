@@ -93,7 +93,7 @@ FIELDS: Final[Mapping[str, tuple[Fields, ...]]] = {
     "reload": (act.RELOAD_FIELDS,),
     "reconcile suppressions": (reconcile.SUPPRESSIONS_FIELDS,),
     "reconcile lists": (reconcile_lists.LISTS_FIELDS,),
-    "erase": (erase.FIELDS,),
+    "erase": (erase.FIELDS, erase.RECORD_FIELDS),
     "backup": (backup.BACKUP_FIELDS,),
     "restore": (backup.RESTORE_FIELDS,),
     "bench": (BENCH,),

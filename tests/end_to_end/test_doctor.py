@@ -572,6 +572,16 @@ class TestFix:
 
         assert "was refused (401)" in rows[2]["found"]
 
+    async def test_an_answer_that_gets_lost_makes_no_second_webhook(self, unhooked):
+        """Made, and not heard of: the same again is refused, and found."""
+        unhooked.sendgrid.faults.script(["ok", "reset-after-accept", "ok"])
+
+        rows = await unhooked.run("--only", "webhook", "--fix", "--url", unhooked.url, code=1)
+
+        posts = [one for one in unhooked.sendgrid.requests if one.method == "POST"]
+        assert (2, 1) == (len(posts), len(unhooked.sendgrid.setup.webhooks))
+        assert "made an event webhook" in rows[0]["found"]
+
     async def test_a_key_that_cannot_be_written_is_shown(self, unhooked):
         """So that it can be put there by hand."""
         (unhooked.service.folder / "sendgrid-webhook-default.pub").mkdir()

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from random import Random  # noqa: TID251  seeded
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -21,6 +22,7 @@ from tests.support.stages import (
     SECOND,
     Call,
     FakeApi,
+    FixedClock,
     answer,
     at_once,
     engagement,
@@ -67,6 +69,7 @@ class Lists:
     groups: dict[int, dict[str, int]] = field(default_factory=lambda: {12345: {}})
     refused: dict[str, int] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    clock: FixedClock = field(default_factory=FixedClock)
 
     def __call__(self, call: Call) -> Answer:
         """Answer one call."""
@@ -114,7 +117,8 @@ class Lists:
             else self.rows[parts[3]] if parts[2] == "suppression" else self.groups[int(parts[4])]
         )  # fmt: skip
         if method == "POST":
-            group.update(dict.fromkeys(body["recipient_emails"], NOON // 1000))
+            for email in body["recipient_emails"]:
+                group.setdefault(email, self.clock.at_ms // SECOND)
         else:
             group.pop(unquote(parts[-1]), None)
 
@@ -131,7 +135,7 @@ class Place:
     @classmethod
     def of(cls, world: World) -> Place:
         """Around a world."""
-        lists = Lists()
+        lists = Lists(clock=world.clock)
         api = FakeApi(lists)
         clock = world.clock
         rate = Rate(1e6, clock.monotonic_s, lambda: clock.now_ms() / 1000)
@@ -527,6 +531,93 @@ class TestMissingThere:
         place.world.clock.forward(DAY)
 
         assert 5_001 == (await place.reconciled())["unsubscribes"]["pulled"]
+
+
+@dataclass(slots=True)
+class Comings:
+    """People who come and go at both sides, while half of the webhooks are lost."""
+
+    place: Place
+    draw: Random
+
+    async def one(self, user: str) -> None:
+        """Have somebody do something."""
+        self.place.world.clock.forward(MINUTE)
+        ways = (self.unsubscribes, self.leaves, self.returns, self.bounces, self.opts, self.writes)
+        await self.draw.choice(ways)(user)
+        await self.place.told()
+
+    async def unsubscribes(self, user: str) -> None:
+        """From everything, at SendGrid."""
+        if _listed(self.place.lists.rows["unsubscribes"], user, self._at_s):
+            await self._hear("unsubscribe", user)
+
+    async def leaves(self, user: str) -> None:
+        """The group, at SendGrid."""
+        if _listed(self.place.lists.groups[12345], user, self._at_s):
+            await self._hear("group_unsubscribe", user, asm_group_id=12345)
+
+    async def returns(self, user: str) -> None:
+        """To the group, at SendGrid."""
+        if self.place.lists.groups[12345].pop(f"{user}@x.io", None):
+            await self._hear("group_resubscribe", user, asm_group_id=12345)
+
+    async def bounces(self, user: str) -> None:
+        """Sometimes."""
+        rows = self.place.lists.rows["bounces"]
+        if self.draw.random() < 0.3 and _listed(rows, user, self._at_s):
+            await self._hear("bounce", user, type="bounce")
+
+    async def opts(self, user: str) -> None:
+        """Out or in, at Segment."""
+        traits = {"email": f"{user}@x.io", "email_opt_out": self.draw.random() < 0.5}
+        await self.place.world.take(identify(user, traits=traits, timestamp=iso(self._at_s * 1000)))
+
+    async def writes(self, user: str) -> None:
+        """That the newsletter is not wanted, at Segment."""
+        at = iso(self._at_s * 1000)
+        await self.place.world.take(track("Newsletter Left", user, timestamp=at))
+
+    @property
+    def _at_s(self) -> int:
+        return self.place.world.clock.at_ms // SECOND
+
+    async def _hear(self, kind: str, user: str, **fields: object) -> None:
+        if self.draw.random() < 0.5:
+            event = engagement(kind, f"{user}@x.io", timestamp=self._at_s, **fields)
+            await self.place.world.hear(event)
+
+
+def _listed(rows: dict[str, int], user: str, at_s: int) -> bool:
+    """Put somebody on a list, if they are not on it."""
+    is_new = f"{user}@x.io" not in rows
+    rows.setdefault(f"{user}@x.io", at_s)
+    return is_new
+
+
+class TestBothSides:
+    @pytest.mark.parametrize("seed", range(6))
+    async def test_whatever_was_lost_on_the_way_both_sides_agree_afterwards(self, place, seed):
+        """
+        Once is enough; the next one finds nothing.
+        """
+        people, lists = [f"p{n}" for n in range(12)], place.lists
+        await place.know(*people)
+        comings = Comings(place, Random(seed))  # noqa: S311  no secret
+        for _ in range(80):
+            await comings.one(comings.draw.choice(people))
+        place.world.clock.forward(10 * MINUTE)
+
+        await place.reconciled()
+        await place.told()
+
+        theirs = {GLOBAL: lists.rows["unsubscribes"], NEWS: lists.groups[12345]}
+        theirs["bounce"] = lists.rows["bounces"]
+        for user in people:
+            scopes = await place.scopes(f"{user}@x.io")
+            for scope, rows in theirs.items():
+                assert (f"{user}@x.io" in rows) is scopes.get(scope, False), (user, scope)
+        assert Counter() == drift(await place.reconciled(full=True))
 
 
 class TestDryRun:

@@ -26,7 +26,8 @@ RESTORE_FIELDS: Final = {
     "store": "the state file",
     "made_at": "when the backup was made",
     "may_have_left": "sends that were open then: they may have been sent since",
-    "aside": "the files that were there before, under their new names",
+    "aside": "the files that were there before, under their new names; they name whom they named",
+    "erased_again": "erasures repeated; null when the service repeats them as it starts",
     "status": "restored",
 }
 
@@ -68,7 +69,7 @@ def restore_command(folder: Path, *, force: bool, config: Path | None, as_json: 
 
     The service must be stopped. What was about to be sent when the backup was made may have been
     sent since: look at `homing sends --state reserved`, then `homing resume mail`. Who was erased
-    since is back: erase them again.
+    since, by the journal beside the store, is erased again.
     """
     from homing.adapters.clock import SystemClock
     from homing.adapters.sqlite.backup import restore
@@ -81,6 +82,7 @@ def restore_command(folder: Path, *, force: bool, config: Path | None, as_json: 
         "made_at": time_text(put.manifest.made_at_ms),
         "may_have_left": put.may_have_left,
         "aside": [str(path) for path in put.aside],
+        "erased_again": _erased_again(config),
         "status": "restored",
     }
     rows_out([row], as_json=as_json)
@@ -88,6 +90,32 @@ def restore_command(folder: Path, *, force: bool, config: Path | None, as_json: 
         f"mail is paused: {put.may_have_left} sends were open when the backup was made and may"
         " have left since. `homing resume mail` lets them go.", err=True,
     )  # fmt: skip
+
+
+def _erased_again(option: Path | None) -> int | None:
+    """Repeat what the journal of erasures has; None if the configuration does not load."""
+    import asyncio
+
+    from homing.adapters.clock import SystemClock
+    from homing.adapters.sqlite.state import SqliteState
+    from homing.cli.reach import loaded_config
+    from homing.core.errors import HomingError
+    from homing.processes.assembly import plans_of
+    from homing.stages.erase_again import erase_again
+
+    async def repeated(path: Path) -> int:
+        store = SqliteState(path, on_fatal=lambda _: None)
+        try:
+            now_ms = SystemClock().now_ms()
+            return await store.write(lambda tx: erase_again(tx, plans, now_ms=now_ms))
+        finally:
+            await store.close()
+
+    try:
+        plans = plans_of(loaded_config(option))
+    except HomingError:
+        return None
+    return asyncio.run(repeated(store_path(option)))
 
 
 def _say(words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -98,11 +98,20 @@ async def _ensured(repair: Repair, webhook: Webhook | None) -> Look[Webhook]:
         return Got(webhook)
     body: dict[str, object] = {"enabled": True, **dict.fromkeys(FLAGS, True)}
     if webhook is None:
-        body |= {"url": repair.url, "friendly_name": NAME}
-        return await changed(repair.ask, "POST", SETTINGS, body=body, shape=Webhook)
+        return await _made(repair, body | {"url": repair.url, "friendly_name": NAME})
     body |= {"url": webhook.url, "friendly_name": webhook.friendly_name}
     path = f"{SETTINGS}/{webhook.id}"
     return await changed(repair.ask, "PATCH", path, body=body, shape=Webhook)
+
+
+async def _made(repair: Repair, body: Mapping[str, object]) -> Look[Webhook]:
+    made = await changed(repair.ask, "POST", SETTINGS, body=body, shape=Webhook)
+    if isinstance(made, Got):
+        return made
+    # an answer may get lost: then it is there, and the same again was refused
+    look = await webhooks_of(repair.ask)
+    found = _at(look.value, repair.url) if isinstance(look, Got) else None
+    return made if found is None or not _is_right(found) else Got(found)
 
 
 def _told(before: Webhook | None, now: Webhook, url: str) -> str:
@@ -117,7 +126,8 @@ async def _signed(repair: Repair, webhook: Webhook) -> Look[str]:
     """The public key, of a signature switched on if it was not: that would make another key."""
     path = f"{SETTINGS}/signed/{webhook.id}"
     look = await changed(repair.ask, "GET", path, body=None, shape=SignedWebhook)
-    if isinstance(look, Failed) or not look.value.public_key:
+    is_unsigned = look.status == 404 if isinstance(look, Failed) else not look.value.public_key
+    if is_unsigned:
         body = {"enabled": True}
         look = await changed(repair.ask, "PATCH", path, body=body, shape=SignedWebhook)
     if isinstance(look, Failed):

@@ -171,6 +171,7 @@ async def assemble(
     )
     renderer = EmailRenderer()
     plans = plans_of(loaded)
+    await store.write(lambda tx: erase_again(tx, plans, now_ms=clock.now_ms()))
     programs = await store.write(lambda tx: programs_of(tx, loaded, now_ms=clock.now_ms()))
     taker = Taker(clock, Rules(plans, programs), Tags())
     evaluate = Evaluator(store, reader, clock, taker=taker)

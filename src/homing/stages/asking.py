@@ -95,7 +95,6 @@ class Asker:
         content = None if body is None else json_bytes(body)
 
         async def once() -> Answer:
-            self.repeats += retrying.statistics.get("attempt_number", 1) > 1
             return await self._asked(method, path, content)
 
         retrying = tenacity.AsyncRetrying(
@@ -103,6 +102,7 @@ class Asker:
             stop=tenacity.stop_after_attempt(self.tries),
             wait=self._wait_s,
             retry=tenacity.retry_if_result(_may_pass),
+            before_sleep=self._repeated,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         answer: Answer = await retrying(once)
@@ -159,6 +159,9 @@ class Asker:
         answer = await self.api.call(method, path, content)
         self.rate.listen(answer, now_ms=self.clock.now_ms())
         return answer
+
+    def _repeated(self, _state: tenacity.RetryCallState) -> None:
+        self.repeats += 1
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         answer = state.outcome.result() if state.outcome else None

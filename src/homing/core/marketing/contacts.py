@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from homing.core.mapping import ABSENT, Compiled, compile_mapping
 from homing.core.numbers import number_text, read_number
 from homing.core.people import Person
 from homing.core.plans import ContactFields
-from homing.core.wire import json_bytes
+from homing.core.wire import json_bytes, read_object
 
 MAX_CUSTOM_CHARS: Final = 1_000
 MAX_ALTERNATE_EMAILS: Final = 5
@@ -36,6 +36,11 @@ MAX_CHARS: Final[Mapping[str, int]] = {
     "country": 50,
 }
 """How long SendGrid's own fields may be; the others have no published limit."""
+
+MAX_KEPT_CHARS: Final = 4_000
+"""Longer than anything SendGrid takes: no more is kept of a value, so that it is refused."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def _either(*paths: str) -> object:
@@ -117,8 +122,9 @@ def resolved(
     """
     A contact's fields and custom fields, without those that are absent or null.
 
-    Under ``traits`` the mappings see the person's newest traits: what a newer event wrote wins
-    over an event that comes late, and what a track call does not carry is known from before.
+    Under ``traits`` the mappings see the person's newest traits: what a newer event wrote, or
+    cleared, wins over an event that comes late, and what a track call does not carry is known from
+    before.
 
     Args:
         root: See ``decide.root_of``.
@@ -127,14 +133,24 @@ def resolved(
         MappingFailure: A value cannot be had.
     """
     traits = root.get("traits")
-    own = traits if isinstance(traits, dict) else {}
-    seen = {**root, "traits": {**own, **root["profile"]}}
+    # those of an identify have become the person's; those of a group call are the group's
+    is_own = isinstance(traits, dict) and root.get("type") != "identify"
+    seen = {**root, "traits": {**(traits if is_own else {}), **root["profile"]}}
     return _resolved(contact.fields, seen), _resolved(contact.custom, seen)
 
 
 def _resolved(mappings: Mapping[str, Compiled], seen: Mapping[str, Any]) -> dict[str, object]:
     values = ((name, mapping.resolve(seen)) for name, mapping in mappings.items())
-    return {name: value for name, value in values if value is not ABSENT and value is not None}
+    return {
+        name: _kept(value) for name, value in values if value is not ABSENT and value is not None
+    }
+
+
+def _kept(value: object) -> object:
+    if isinstance(value, bool | float):
+        return value
+    text = _text_of(value)
+    return value if len(text) <= MAX_KEPT_CHARS else text[:MAX_KEPT_CHARS] + "…"
 
 
 def address_of_contact(event: Mapping[str, Any], person: Person) -> str | None:
@@ -166,9 +182,9 @@ def problems_of_fields(
             _take_alternates(value, fit, wrong)
             continue
         text = _text_of(value)
-        most = MAX_CHARS.get(name)
-        if most is not None and len(text) > most:
-            wrong[name] = f"{name} has {len(text)} characters, SendGrid takes {most}"
+        most = MAX_CHARS.get(name, MAX_KEPT_CHARS)
+        if len(text) > most:
+            wrong[name] = f"{name} has {_length(text)} characters, SendGrid takes {most:,}"
         else:
             fit[name] = text
     return fit, wrong
@@ -211,20 +227,18 @@ def typed_value(value: object, kind: FieldType) -> str | int | float | None:
         case FieldType.NUMBER:
             return read_number(value)
         case FieldType.DATE:
-            at_ms = instant_of(value)
-            if at_ms is None:
-                return None
-            # SendGrid's form of a date; a moment's day is that of UTC
-            return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).strftime("%m/%d/%Y")
+            return _date_of(value)
         case FieldType.TEXT:
             text = _text_of(value)
             return text if len(text) <= MAX_CUSTOM_CHARS else None
 
 
-def type_of(value: object) -> FieldType:
-    """The type a field gets that is made for a value."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return FieldType.NUMBER if is_number else FieldType.TEXT
+def type_of(values: Iterable[object]) -> FieldType:
+    """The type a field gets that is made for values: a number only if each is one."""
+    are_numbers = all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+    return FieldType.NUMBER if are_numbers else FieldType.TEXT
 
 
 def definitions_in(answer: object) -> dict[str, Definition]:
@@ -238,17 +252,28 @@ def definitions_in(answer: object) -> dict[str, Definition]:
     return found
 
 
-_NOT_VALID = re.compile(r"email '(?P<email>[^']*(?:'[^']*)*?)' is not valid")
-
-
-def addresses_refused(said: str) -> set[str]:
+def addresses_refused(body: bytes) -> set[str]:
     """
     The addresses that a refusal of a whole batch names, lower-cased.
 
     Source: github segmentio/action-destinations, ``sendgrid-audiences``: SendGrid's messages are
     of the form ``email 'x' is not valid``.
     """
-    return {match["email"].lower() for match in _NOT_VALID.finditer(said)}
+    errors = read_object(body).get("errors")
+    rows = errors if isinstance(errors, list) else ()
+    messages = [row.get("message") for row in rows if isinstance(row, dict)]
+    if not messages:
+        messages = [body.decode("utf-8", "replace")]
+    return {name for said in messages if isinstance(said, str) for name in _not_valid(said)}
+
+
+def _not_valid(said: str) -> Iterator[str]:
+    # piece by piece, for an address may hold the quote that ends it
+    *pieces, _ = said.split("' is not valid")
+    for piece in pieces:
+        _, found, address = piece.partition("email '")
+        if found:
+            yield address.lower()
 
 
 def _take_alternates(value: object, fit: dict[str, object], wrong: dict[str, str]) -> None:
@@ -278,8 +303,27 @@ def _text_of(value: object) -> str:
             return json_bytes(value).decode()
 
 
+def _date_of(value: object) -> str | None:
+    """SendGrid's form of a date; a moment's day is that of UTC."""
+    if isinstance(value, str) and _AMERICAN.fullmatch(value):
+        month, day, year = map(int, value.split("/"))
+        value = f"{year:04}-{month:02}-{day:02}"
+    at_ms = instant_of(value)
+    if at_ms is None:
+        return None
+    day_of = _EPOCH + dt.timedelta(milliseconds=at_ms)
+    return f"{day_of.month:02}/{day_of.day:02}/{day_of.year:04}"
+
+
+_AMERICAN: Final = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}")
+
+
+def _length(text: str) -> str:
+    return f"over {MAX_KEPT_CHARS:,}" if len(text) > MAX_KEPT_CHARS else f"{len(text):,}"
+
+
 def _misfit(name: str, value: object, kind: FieldType) -> str:
     shown = _text_of(value)
     if kind is FieldType.TEXT:
-        return f"custom field {name!r} has {len(shown)} characters, SendGrid takes 1,000"
+        return f"custom field {name!r} has {_length(shown)} characters, SendGrid takes 1,000"
     return f"custom field {name!r} is a {kind} in SendGrid, got {shown[:80]!r}"
