@@ -14,7 +14,7 @@ from homing.cli.reach import acting, looking
 from homing.cli.show import confirm, heading_out, json_out, pairs_out, rows_out, text, time_text
 
 if TYPE_CHECKING:
-    from homing.core.erasure import Erasure
+    from homing.core.erasure import Done, Erasure
     from homing.core.people import Person
     from homing.ports import Tx
 
@@ -155,8 +155,9 @@ def _record(tx: Tx, erasure: Erasure) -> dict[str, Any]:
     }
 
 
-def _counts(steps: Sequence[Any]) -> dict[str, object]:
-    local = next((done.detail for done in steps if done.step == "local"), {})
+def _counts(steps: Sequence[Done]) -> dict[str, object]:
+    found = (done.detail for done in steps if done.step == "local")
+    local: Mapping[str, object] = next(found, {})
     return {name: local.get(name) for name in COUNTS}
 
 

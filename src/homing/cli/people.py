@@ -21,6 +21,8 @@ SHOW_FIELDS: Final = {
     "person": "as `people list` has it",
     "names": "every name: kind (user, anonymous, email) and value",
     "suppressions": "address, scope, suppressed, source, reason, at",
+    "lists": "list, address, wanted (whether it should be on it), told (what SendGrid was told; "
+    "null: nothing), at, event",
     "events": "the newest, as `events list` has them",
     "sends": "the newest, as `sends list` has them",
 }
@@ -93,7 +95,7 @@ def show_person(who: str, *, limit: int, config: Path | None, as_json: bool) -> 
 def about(tx: Tx, person: Person, *, limit: int) -> dict[str, object]:
     """All that is known of a person."""
     from homing.cli.finding import addresses_of, numbers_of, sends_of
-    from homing.cli.views import event_view, person_view, send_view, suppression_view
+    from homing.cli.views import event_view, list_view, person_view, send_view, suppression_view
 
     return {
         "person": person_view(person),
@@ -106,6 +108,7 @@ def about(tx: Tx, person: Person, *, limit: int) -> dict[str, object]:
             for address in addresses_of(tx, person)
             for record in tx.suppressions.of(address).values()
         ],
+        "lists": [list_view(row) for row in tx.members.of_person(person.id)],
         "events": [
             event_view(tx, row, label=person.label)
             for row in tx.events.of_person(numbers_of(person), limit=limit)
@@ -123,6 +126,7 @@ def about_out(shown: dict[str, object]) -> None:
     pairs_out({**person, "names": ", ".join(f"{n['kind']} {n['value']}" for n in names)})
     parts = (
         ("suppressions", ("address", "scope", "suppressed", "source", "at", "reason")),
+        ("lists", ("list", "address", "wanted", "told", "at", "event")),
         ("events", events.COLUMNS),
         ("sends", sends.COLUMNS),
     )

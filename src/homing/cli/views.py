@@ -18,6 +18,7 @@ from homing.core.effects import SendFlag
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
     from homing.core.journeys.run import Run
+    from homing.core.marketing.members import ListMember
     from homing.core.people import Person
     from homing.core.suppression import Suppression
     from homing.ports import Attempt, AudienceMember, EventRow, Tx
@@ -229,6 +230,18 @@ def member_view(member: AudienceMember, person: Person) -> View:
     """Somebody in an audience."""
     event = None if member.event is None else f"e{member.event}"
     return {**person_view(person), "since": time_text(member.at), "event": event}
+
+
+def list_view(row: ListMember) -> View:
+    """What is wanted of a list and an address."""
+    return {
+        "list": row.list_name,
+        "address": row.address,
+        "wanted": row.wanted,
+        "told": row.told,
+        "at": time_text(row.at),
+        "event": None if row.event is None else f"e{row.event}",
+    }
 
 
 def run_view(tx: Tx, run: Run) -> View:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from homing.config import Loaded, Settings
     from homing.config.secrets import SecretRef
     from homing.core.plans import Plans
+    from homing.ports import Tx
 
 USER_AGENT = f"Homing/{__version__}"
 MAX_CONNECTIONS = 256
@@ -147,12 +148,7 @@ async def assemble(
     reader = await _reader(loaded)
     health = Health(clock)
     capture = captured(settings)
-    await store.write(
-        lambda tx: recover(
-            tx, health, now_ms=clock.now_ms(),
-            wait_ms=int(settings.sendgrid.unknown_after * 1000), captured=capture,
-        )
-    )  # fmt: skip
+    await store.write(lambda tx: _recover(tx, health, loaded, now_ms=clock.now_ms()))
     connections = connections_for(settings.sendgrid.rate.mail)
     sendgrid = HttpApi(
         settings.sendgrid.endpoint,
@@ -171,7 +167,6 @@ async def assemble(
     )
     renderer = EmailRenderer()
     plans = plans_of(loaded)
-    await store.write(lambda tx: erase_again(tx, plans, now_ms=clock.now_ms()))
     programs = await store.write(lambda tx: programs_of(tx, loaded, now_ms=clock.now_ms()))
     taker = Taker(clock, Rules(plans, programs), Tags())
     evaluate = Evaluator(store, reader, clock, taker=taker)
@@ -212,6 +207,14 @@ async def assemble(
     return Assembly(
         loaded, store, reader, health, stages, sendgrid, marketing, segment, renderer, alerts
     )
+
+
+def _recover(tx: Tx, health: Health, loaded: Loaded, *, now_ms: int) -> None:
+    """Mend what a crash, or an older backup in the store's place, left behind."""
+    settings = loaded.settings
+    wait_ms = int(settings.sendgrid.unknown_after * 1000)
+    recover(tx, health, now_ms=now_ms, wait_ms=wait_ms, captured=captured(settings))
+    erase_again(tx, plans_of(loaded), now_ms=now_ms)
 
 
 def _rate(per_second: float, clock: SystemClock) -> Rate:

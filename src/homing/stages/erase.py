@@ -83,29 +83,29 @@ def erase(
     nobody's now, is only recorded.
     """
     persons = [*persons_of(tx, identities).values()]
-    return erase_people(tx, known, persons, identities, asked=asked, plans=plans)
+    return erase_people(tx, known, persons, names=identities, asked=asked, plans=plans)
 
 
 def erase_people(
     tx: Tx,
     known: Known,
     persons: Sequence[Person],
-    identities: Sequence[Identity],
     *,
+    names: Sequence[Identity],
     asked: Asking,
     plans: Plans,
 ) -> Erased:
-    """The same for persons who were found already; *identities* are other names for them."""
+    """The same for persons who were found already; *names* are others for them."""
     going = _Going(tx, asked, plans)
-    for identity in identities:
-        going.names[identity] = None
-        if identity.kind is IdKind.EMAIL:
-            going.add_address(identity.value)
+    for name in names:
+        going.names[name] = None
+        if name.kind is IdKind.EMAIL:
+            going.add_address(name.value)
     # what is evaluated in this transaction from now on must not know them
     known.forget()
     for person in persons:
         going.let_go(person)
-    return going.record(identities)
+    return going.record(names)
 
 
 def persons_of(tx: Tx, identities: Iterable[Identity]) -> dict[int, Person]:
@@ -212,7 +212,7 @@ class _Going:
         if lacks:
             _strike_jobs(tx)
             if self.lane_of:
-                skipped = {"skipped": lacks, "addresses": len(self.lane_of)}
+                skipped: dict[str, int | str] = {"skipped": lacks, "addresses": len(self.lane_of)}
                 tx.erasures.note(number, Done(Step.SENDGRID, now, skipped))
             return
         late = _may_come_late(tx)

@@ -46,7 +46,7 @@ def _erase(tx: Tx, entry: Entry, names: list[Identity], *, plans: Plans, now_ms:
     # a name that is another's by now stays theirs
     own = [name for name in names if tx.people.find(name) in (None, *persons)]
     asked = Asking(Asked.RESTORE, now_ms, entry.at, entry.request, 0, entry)
-    erase_people(tx, Known(), [*persons.values()], own, asked=asked, plans=plans)
+    erase_people(tx, Known(), [*persons.values()], names=own, asked=asked, plans=plans)
 
 
 def _is_meant(person: Person, name: Identity, entry: Entry) -> bool:

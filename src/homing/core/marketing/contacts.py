@@ -134,8 +134,8 @@ def resolved(
     """
     traits = root.get("traits")
     # those of an identify have become the person's; those of a group call are the group's
-    is_own = isinstance(traits, dict) and root.get("type") != "identify"
-    seen = {**root, "traits": {**(traits if is_own else {}), **root["profile"]}}
+    is_person = root.get("type") == "identify" or not isinstance(traits, dict)
+    seen = {**root, "traits": {**({} if is_person else dict(traits or {})), **root["profile"]}}
     return _resolved(contact.fields, seen), _resolved(contact.custom, seen)
 
 

@@ -26,6 +26,7 @@ class Job(msgspec.Struct, frozen=True):
     ``remote`` is SendGrid's own id, None while nobody knows whether the call was made: it may be
     made again. ``lists`` are ``[list.NAME]``s; ``effects`` and ``addresses`` what is settled with
     it; ``looks`` counts how often it was looked at, ``calls`` how often it was called.
+    ``failed_at`` is when a call of it first came to nothing, though the API was there.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Job(msgspec.Struct, frozen=True):
     remote: str | None = None
     looks: int = 0
     calls: int = 0
+    failed_at: int | None = None
 
 
 def next_look_ms(looks: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import msgspec
 
@@ -35,33 +36,47 @@ class Erasure(msgspec.Struct, frozen=True):
     email: str
 
 
+class Phase(StrEnum):
+    """What a piece of work is, from the first thing that is to be done; what differs comes after."""
+
+    UPSERT = "upsert"  # written, and added to lists
+    UNLIST = "unlist"
+    ERASE = "erase"
+
+
 @dataclass(slots=True)
 class Work:
     """
-    What is to be done about one address now.
+    What is to be done about one address now, all of it in one phase.
 
-    ``effects`` by kind: those that write the contact or add it to a list (``upsert``), and per
-    list those that take it off. ``stale`` ones ask for nothing any more. ``oldest_ms`` is when the
-    first of them was asked for.
+    ``effects`` are those of an upsert or an erasure, ``unlist`` those that take it off, by list;
+    ``stale`` ones ask for nothing any more. ``oldest_ms`` is when the first was asked for.
     """
 
     address: str
+    phase: Phase
     oldest_ms: int
     lanes: set[int] = field(default_factory=set)
-    upsert: list[int] = field(default_factory=list)
+    effects: list[int] = field(default_factory=list)
     lists: set[str] = field(default_factory=set)
     unlist: dict[str, list[int]] = field(default_factory=dict)
-    erase: list[int] = field(default_factory=list)
-    stale: list[int] = field(default_factory=list)
 
 
-def works_of(
+@dataclass(slots=True)
+class Ready:
+    """What may be done now, and effects that ask for nothing any more."""
+
+    works: list[Work]
+    stale: list[int]
+
+
+def ready_of(
     effects: Iterable[Effect],
     wanted: Callable[[str, str], ListMember | None],
     *,
-    busy: set[object],
+    busy: Iterable[object],
     is_due: Callable[[Effect], bool],
-) -> list[Work]:
+) -> Ready:
     """
     Take effects together by address, in order.
 
@@ -73,26 +88,27 @@ def works_of(
 
         is_due: Whether an effect may be tried now.
     """
-    blocked = set(busy)
-    works: dict[str, Work] = {}
+    blocked, works, stale = set(busy), dict[str, Work](), list[int]()
     address_of: dict[int, str] = {}
     for effect in effects:
-        address = address_in(effect)
-        work = works.get(address)
-        other = address_of.get(effect.lane, address)
-        is_after = work is not None and (work.erase or effect.kind == ERASE)
-        if (
-            effect.lane in blocked or address in blocked or other != address or is_after
-            or not is_due(effect)
-        ):  # fmt: skip
-            blocked |= {effect.lane, address}
+        asked = _asked(effect, wanted)
+        address, lane = asked.address, effect.lane
+        if asked.phase is None:
+            stale.append(effect.id)
             continue
-        address_of[effect.lane] = address
+        work = works.get(address)
+        is_after = address_of.get(lane, address) != address or (
+            work is not None and work.phase is not asked.phase
+        )
+        if lane in blocked or address in blocked or is_after or not is_due(effect):
+            blocked |= {lane, address}
+            continue
+        address_of[lane] = address
         if work is None:
-            work = works[address] = Work(address, effect.made_at)
-        work.lanes.add(effect.lane)
-        _take(work, effect, wanted)
-    return list(works.values())
+            work = works[address] = Work(address, asked.phase, effect.made_at)
+        work.lanes.add(lane)
+        _take(work, effect.id, asked)
+    return Ready(list(works.values()), stale)
 
 
 def address_in(effect: Effect) -> str:
@@ -113,8 +129,13 @@ def contact_in(effect: Effect) -> Contact:
     return _CONTACT.decode(effect.payload)
 
 
+def list_in(effect: Effect) -> str | None:
+    """The ``[list.NAME]`` that an effect is about; None of one about the contact itself."""
+    return _LIST.decode(effect.payload).list if effect.kind == LIST else None
+
+
 def ids_in(effects: Sequence[Effect]) -> dict[str, str]:
-    """The contacts' own ids that effects on lists know, by address."""
+    """The contacts' own ids that comparisons of lists have seen, by address."""
     changes = (_LIST.decode(effect.payload) for effect in effects)
     return {change.contact.email: change.id for change in changes if change.id is not None}
 
@@ -137,22 +158,35 @@ def by_lists(works: Iterable[Work]) -> dict[frozenset[str], list[Work]]:
     return groups
 
 
-def _take(work: Work, effect: Effect, wanted: Callable[[str, str], ListMember | None]) -> None:
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """What an effect asks for, as things are; phase None: nothing."""
+
+    address: str
+    phase: Phase | None
+    list: str | None = None
+
+
+def _asked(effect: Effect, wanted: Callable[[str, str], ListMember | None]) -> _Asked:
     if effect.kind == ERASE:
-        work.erase.append(effect.id)
-        return
+        return _Asked(address_in(effect), Phase.ERASE)
     if effect.kind == UPSERT:
-        work.upsert.append(effect.id)
+        return _Asked(address_in(effect), Phase.UPSERT)
+    change = _LIST.decode(effect.payload)
+    address = change.contact.email
+    row = wanted(change.list, address)
+    if row is not None:
+        return _Asked(address, Phase.UPSERT if row.wanted else Phase.UNLIST, change.list)
+    # of somebody we know nothing of, only a comparison of the list knows the contact
+    return _Asked(address, None if change.id is None else Phase.UNLIST, change.list)
+
+
+def _take(work: Work, number: int, asked: _Asked) -> None:
+    if asked.phase is Phase.UNLIST and asked.list is not None:
+        work.unlist.setdefault(asked.list, []).append(number)
         return
-    name = _LIST.decode(effect.payload).list
-    row = wanted(name, work.address)
-    if row is None:
-        work.stale.append(effect.id)
-    elif row.wanted:
-        work.upsert.append(effect.id)
-        work.lists.add(name)
-    else:
-        work.unlist.setdefault(name, []).append(effect.id)
+    work.effects.append(number)
+    if asked.list is not None:
+        work.lists.add(asked.list)
 
 
 _CONTACT = msgspec.json.Decoder(Contact)
