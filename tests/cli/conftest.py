@@ -56,7 +56,7 @@ class Result:
 
 
 # these set up logging, which would last longer than one test
-WRITING = {"pause", "resume", "resolve", "reload", "replay", "erase"}
+WRITING = {"pause", "resume", "resolve", "reload", "replay", "erase", "alerts"}
 
 Command = Callable[..., Result]
 

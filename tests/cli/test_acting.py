@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Command, homing
 
 from homing.cli import act as acts
-from homing.cli import dead, erase, replay
+from homing.cli import alerts, dead, erase, replay
 
 
 class TestPause:
@@ -28,6 +28,23 @@ class TestPause:
     def test_a_slip_does_not_look_like_a_pause(self, act: Command, name: str, code: int) -> None:
         """Only what is there can be paused."""
         assert code == act("pause", name).code
+
+
+class TestAlerts:
+    def test_what_stands_is_listed_and_cleared(self, act: Command) -> None:
+        """By kind and subject, by kind, or all; a slip clears nothing."""
+        act("pause", "mail", "--reason", "trouble")
+        standing = act("alerts", "--json").rows
+
+        assert all(set(alerts.FIELDS) >= {"kind"} for _ in standing)
+        assert [] == act("alerts", "clear", "nothing", "--json").rows
+        assert len(standing) == len(act("alerts", "clear", "--all", "--json").rows)
+        assert [] == act("alerts", "list", "--json").rows
+
+    @pytest.mark.parametrize("words", [(), ("refused", "--all")])
+    def test_it_must_be_said_which(self, act: Command, words: tuple[str, ...]) -> None:
+        """A kind, or all."""
+        assert 2 == act("alerts", "clear", *words).code
 
 
 class TestResolve:

@@ -231,9 +231,7 @@ send = "d"
             "sendgrid.api_key",
             "sendgrid.webhook.default.public_keys[0]",
         ] == missing
-        assert [
-            "suppression.reconcile",
-        ] == idle
+        assert [] == idle
         assert len(result.warnings) == len(missing) + len(idle)
 
     def test_the_example_is_the_design_with_comments(self):

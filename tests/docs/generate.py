@@ -10,6 +10,7 @@ import click
 
 from homing.cli import (
     act,
+    alerts,
     backup,
     check,
     db,
@@ -81,6 +82,8 @@ FIELDS: Final[Mapping[str, tuple[Fields, ...]]] = {
     "journeys runs": (views.RUN,),
     "journeys run": (journeys.RUN_FIELDS,),
     "stats": (stats.FIELDS, stats.JOURNEY_FIELDS),
+    "alerts list": (alerts.FIELDS,),
+    "alerts clear": (alerts.CLEARED_FIELDS,),
     "why": (why.EVENT_FIELDS, why.PERSON_FIELDS, why.NOT_FIELDS, why.SEND_FIELDS),
     "dead list": (dead.FIELDS,),
     "dead show": ({**views.EFFECT, "payload": "what would be written"},),

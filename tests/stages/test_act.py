@@ -237,3 +237,23 @@ class TestPause:
         for word in ("pause", "resume"):
             with pytest.raises(NotThere, match="expected one of mail, contacts"):
                 await did(world, word, name, **({"reason": ""} if word == "pause" else {}))
+
+
+class TestClearAlerts:
+    async def test_those_of_a_kind_or_a_subject(self, world):
+        """
+        The others stay.
+        """
+
+        def raised(tx: Tx) -> None:
+            for kind, subject in (("refused", "segment"), ("refused", "sendgrid"), ("silent", "a")):
+                tx.books.alert(kind, subject, "x", at=NOON)
+
+        await world.tx(raised)
+        wanted = {"kind": "refused", "subject": "segment"}
+        one = await world.tx(lambda tx: act.clear_alerts(tx, wanted))
+        rest = await world.tx(lambda tx: act.clear_alerts(tx, {"kind": "refused"}))
+
+        assert [{**wanted, "status": "cleared"}] == one
+        assert ["sendgrid"] == [row["subject"] for row in rest]
+        assert {("silent", "a"): 1} == await world.alerts()

@@ -912,6 +912,37 @@ class TestTurn:
             await place.stage.start(full=False, dry=False)
 
 
+class TestReconfigure:
+    async def test_a_shorter_interval_holds_at_once(self, place):
+        """
+        Nobody waits for the end of the longer one.
+        """
+        clock, stage = place.world.clock, place.stage
+        await stage.turn()
+        stage.reconfigure(place.world.plans, every_s=5.0, lacking=None)
+        clock.forward(5 * SECOND)
+
+        await stage.turn()
+        await stage.done()
+
+        assert 1 == (await place.world.tx(kept_of)).number
+
+    async def test_a_key_that_comes_is_used(self, place):
+        """
+        As after a start.
+        """
+        clock, stage = place.world.clock, place.stage
+        stage.lacking = "no key"
+        await stage.turn()
+        stage.reconfigure(place.world.plans, every_s=3_600.0, lacking=None)
+        await stage.turn()
+        clock.forward(MINUTE)
+        await stage.turn()
+        await stage.done()
+
+        assert 1 == (await place.world.tx(kept_of)).number
+
+
 class TestStart:
     async def test_who_asks_for_the_same_joins_and_for_another_is_refused(self, place):
         """

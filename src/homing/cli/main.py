@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "journeys": ("journeys", "List journeys, or show one, its runs, or one run."),
     "graph": ("graph", "Draw a journey, with how many wait where."),
     "stats": ("stats", "The books: what came in and what became of it."),
+    "alerts": ("alerts", "List what a person should look at, or clear it."),
     "why": ("why", "Why an event, or a person, got what they got, or did not."),
     "dead": ("dead", "List, show, retry or give up what failed for good."),
     "replay": ("replay", "Evaluate kept events again, under their own ids."),

@@ -181,9 +181,14 @@ def wanted(names: Iterable[Identity]) -> Wanted:
     addresses = {name.value.lower() for name in kept if "@" in name.value}
     whole = "|".join(re.escape(address) for address in sorted(addresses))
     pattern = re.compile(rf"(?<![\w.+%-])(?:{whole})(?![\w-]|\.\w)") if addresses else None
-    runs = {tuple(_RUN.findall(name.value.lower())) for name in kept}
-    marks = tuple(tuple(run.encode() for run in one) for one in sorted(runs))
-    return Wanted(ids, marks, pattern)
+    marks = {tuple(_runs_in(name.value)) for name in kept}
+    return Wanted(ids, tuple(sorted(marks)), pattern)
+
+
+def _runs_in(name: str) -> Iterator[bytes]:
+    # the one capital whose small letter is ASCII and something: in bytes it is neither
+    plain = name.replace("İ", " ").lower().replace("i\u0307", " ")
+    return (run.encode() for run in _RUN.findall(plain))
 
 
 def struck(text: str, names: Iterable[str]) -> str:

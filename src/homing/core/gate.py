@@ -14,6 +14,8 @@ from homing.core import addresses, consent, suppression
 from homing.core.plans import Email
 from homing.core.suppression import Records
 
+NO_EMAIL = "no_email"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -54,7 +56,7 @@ def refusal_of(asked: Asked) -> Refusal | None:
 def has_address(asked: Asked) -> Refusal | None:
     """A send needs somewhere to go that SendGrid would take."""
     if asked.address is None:
-        return Refusal("skipped", "no_email")
+        return Refusal("skipped", NO_EMAIL)
     reason = addresses.refusal_of(asked.address)
     return None if reason is None else Refusal("skipped", f"bad_address: {reason}")
 

@@ -11,6 +11,9 @@ import msgspec
 
 from homing.core.errors import HomingError
 
+SAMPLE_ADDRESS: Final = "example@test.com"
+SAMPLE_CATEGORY: Final = "cat facts"
+
 KNOWN_TYPES = frozenset(
     {
         "processed",
@@ -120,6 +123,16 @@ class EmailEvent(msgspec.Struct, frozen=True, gc=False):
         ``blocked`` and ``expired`` are about this one mail.
         """
         return self.type == "bounce" and self.bounce_type in ("", "bounce")
+
+
+def is_sample(event: EmailEvent) -> bool:
+    """
+    Whether an event is of the fixed batch that SendGrid posts to try a webhook.
+
+    Source: SendGrid docs, "Event Webhook", test integration: of ``example@test.com``, with the
+    category "cat facts".
+    """
+    return event.email == SAMPLE_ADDRESS and SAMPLE_CATEGORY in event.categories
 
 
 def parse_event(raw: object, received_ms: int = 0) -> EmailEvent:

@@ -20,6 +20,7 @@ from homing.core.errors import HomingError
 from homing.pipeline import Stages
 from homing.processes import list_reconciling
 from homing.processes.list_reconciling import list_reconciler_of
+from homing.processes.looking_up import look_up_of, looked_up, profile_api, source_of
 from homing.processes.pinned import programs_of, renewed
 from homing.processes.reconciling import reconciler_of, reconfigure
 from homing.processes.tags import Tags
@@ -71,12 +72,14 @@ class Assembly:
     segment: HttpApi
     renderer: EmailRenderer
     alerts: HttpApi | None
+    profiles: PlainHttpApi
 
     async def close(self) -> None:
         """Close connections and files."""
         await self.sendgrid.close()
         await self.marketing.close()
         await self.segment.close()
+        await self.profiles.close()
         if self.alerts is not None:
             await self.alerts.close()
         self.renderer.close()
@@ -90,7 +93,8 @@ class Assembly:
         Raises:
             HomingError: A secret cannot be had; nothing has changed.
         """
-        stages, settings, plans = self.stages, loaded.settings, plans_of(loaded)
+        stages, settings = self.stages, loaded.settings
+        plans, token = looked_up(plans_of(loaded), settings, environ)
         write_key = _resolved(settings.segment.write_key, environ)
         bearer, post = bearer_of(settings, environ), Post.of(plans)
         alert_url = _alert_url(settings, environ)
@@ -105,6 +109,7 @@ class Assembly:
         for stage in stages.delivering:
             stage.capture = captured(settings)
         self._use_marketing(plans)
+        self._use_profiles(token)
         stages.sweep.plans = plans
         stages.sweep.retention = retention_of(settings)
         _tell_what_lacks(stages, settings)
@@ -121,6 +126,11 @@ class Assembly:
         stages.contacts.asker.rate.per_second = settings.sendgrid.rate.contacts
         reconfigure(stages.reconcile, settings, plans)
         list_reconciling.reconfigure(stages.reconcile_lists, settings, plans)
+
+    def _use_profiles(self, token: str | None) -> None:
+        look_up, profiles = self.stages.deliver.look_up, self.loaded.settings.segment.profiles
+        if look_up is not None:
+            look_up.use(source_of(self.profiles, profiles, token))
 
     def _use_alerts(self, url: str | None) -> None:
         if self.alerts is None:
@@ -139,15 +149,13 @@ async def assemble(
     Raises:
         HomingError: The store cannot be had, or a secret cannot.
     """
-    settings = loaded.settings
-    clock = SystemClock()
+    clock, settings = SystemClock(), loaded.settings
     write_key = _resolved(settings.segment.write_key, environ)
-    bearer = bearer_of(settings, environ)
-    alert_url = _alert_url(settings, environ)
+    bearer, alert_url = bearer_of(settings, environ), _alert_url(settings, environ)
+    plans, token = looked_up(plans_of(loaded), settings, environ)
     store = SqliteState(loaded.store_path, on_fatal=on_fatal)
     reader = await _reader(loaded)
-    health = Health(clock)
-    capture = captured(settings)
+    health, capture = Health(clock), captured(settings)
     await store.write(lambda tx: _recover(tx, health, loaded, now_ms=clock.now_ms()))
     connections = connections_for(settings.sendgrid.rate.mail)
     sendgrid = HttpApi(
@@ -165,8 +173,7 @@ async def assemble(
         connections=8,
         user_agent=USER_AGENT,
     )
-    renderer = EmailRenderer()
-    plans = plans_of(loaded)
+    renderer, profiles = EmailRenderer(), profile_api(USER_AGENT)
     programs = await store.write(lambda tx: programs_of(tx, loaded, now_ms=clock.now_ms()))
     taker = Taker(clock, Rules(plans, programs), Tags())
     evaluate = Evaluator(store, reader, clock, taker=taker)
@@ -177,6 +184,9 @@ async def assemble(
     )  # fmt: skip
     wake = Waker(store, clock, taker, evaluate.caught_up)
     deliver.ticks_late_ms = wake.late_ms
+    deliver.look_up = look_up_of(
+        store, clock, taker, source_of(profiles, settings.segment.profiles, token)
+    )
     alerts = _alerts_to(alert_url)
     contacts = Contacts(
         store, Asker(marketing, _rate(settings.sendgrid.rate.contacts, clock), clock), marketing,
@@ -205,7 +215,17 @@ async def assemble(
     )
     _tell_what_lacks(stages, settings)
     return Assembly(
-        loaded, store, reader, health, stages, sendgrid, marketing, segment, renderer, alerts
+        loaded,
+        store,
+        reader,
+        health,
+        stages,
+        sendgrid,
+        marketing,
+        segment,
+        renderer,
+        alerts,
+        profiles,
     )
 
 

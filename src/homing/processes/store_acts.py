@@ -54,6 +54,7 @@ class StoreActs:
             "drop": self.drop,
             "replay": self.replay,
             "erase": self.erase,
+            "clear_alerts": self.clear_alerts,
         }
 
     def on_resumed(self, name: str) -> None:
@@ -135,6 +136,11 @@ class StoreActs:
         cursor, now = tx.events.cursor(), self._now()
         asked = Asking(Asked.COMMAND, now, now, cursor.request + 1, cursor.item)
         return erase(tx, Known(), names, asked=asked, plans=self._plans())
+
+    async def clear_alerts(self, asked: Mapping[str, Any]) -> object:
+        """``kind`` and ``subject``; null means any."""
+        wanted = {key: asked[key] for key in ("kind", "subject") if asked.get(key) is not None}
+        return {"cleared": await self._write(lambda tx: act.clear_alerts(tx, wanted))}
 
     async def _of_dead(self, key: str, word: str) -> object:
         status = await self._write(

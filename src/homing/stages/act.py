@@ -15,6 +15,8 @@ from homing.stages import moves
 from homing.stages.reserve import lane_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homing.core.effects import SendRow
     from homing.core.plans import Plans
     from homing.ports import Tx
@@ -221,6 +223,26 @@ def put_back(tx: Tx, email: str, *, now_ms: int) -> int:
         row.due_at = now_ms
         tx.sends.rejoin(row, lane=lane_of(row.person, EmailClass(row.kind)))
     return len(rows)
+
+
+def clear_alerts(tx: Tx, wanted: Mapping[str, str]) -> list[dict[str, str]]:
+    """
+    Clear alerts.
+
+    Args:
+        wanted: ``kind`` and ``subject`` of those; one that is not there is any.
+
+    Returns:
+        Kind and subject of each.
+    """
+    cleared = [
+        one
+        for one in tx.books.alerts()
+        if all(getattr(one, key) == value for key, value in wanted.items())
+    ]
+    for one in cleared:
+        tx.books.clear_alert(one.kind, one.subject)
+    return [{"kind": one.kind, "subject": one.subject, "status": "cleared"} for one in cleared]
 
 
 def _check_pausable(name: str) -> None:

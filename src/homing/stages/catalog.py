@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from homing.core.errors import HomingError
 from homing.core.marketing.contacts import Definition, definitions_in, field_key, type_of
+from homing.core.marketing.drafts import Fields
 from homing.log import FIELD_CREATED, LIST_CREATED, log
+from homing.stages.asking import Refused
 
 if TYPE_CHECKING:
     from homing.ports import Clock
@@ -19,13 +21,15 @@ LISTS = "/v3/marketing/lists"
 FIELDS = "/v3/marketing/field_definitions"
 PAGE = 1_000
 MAX_PAGES = 1_000
+# what the API does not take, whoever asks
+UNFIT = frozenset({400, 409, 413, 422})
 KEPT_MS = 600_000
 # definitions are not asked for more often than this because a field is missing
 FRESH_MS = 30_000
 
 
-class NoSuchPage(HomingError):
-    """A list of pages that does not end."""
+class NotMade(HomingError):
+    """SendGrid does not take a list of that name, or any more lists."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class Known:
     lists_at: int = -KEPT_MS
     fields: dict[str, Definition] = field(default_factory=dict)
     fields_at: int = -KEPT_MS
+    unmade: dict[str, str] = field(default_factory=dict)  # fields that were refused, and why
 
 
 @dataclass(slots=True)
@@ -59,27 +64,44 @@ class Catalog:
         The id of the list with that name, made if there is none.
 
         Raises:
+            NotMade: It cannot be made.
+            Unanswered, Refused: See `Asker.json`.
+        """
+        found = await self.find_list(title)
+        if found is not None:
+            return found
+        try:
+            made = await self.asker.object("POST", LISTS, {"name": title})
+        except Refused as error:
+            if error.status not in UNFIT:
+                raise
+            raise NotMade(str(error)) from error
+        self.known.lists[title] = _id_of(made, LISTS)
+        log.info(LIST_CREATED, name=title)
+        return self.known.lists[title]
+
+    async def find_list(self, title: str) -> str | None:
+        """
+        The id of the list with that name; None if there is none.
+
+        Raises:
             Unanswered, Refused: See `Asker.json`.
         """
         now = self.clock.now_ms()
         if title not in self.known.lists or now - self.known.lists_at > KEPT_MS:
             self.known.lists, self.known.lists_at = await lists_by_name(self.asker), now
-        if title not in self.known.lists:
-            made = await self.asker.json("POST", LISTS, {"name": title})
-            self.known.lists[title] = str(made["id"])
-            log.info(LIST_CREATED, name=title)
-        return self.known.lists[title]
+        return self.known.lists.get(title)
 
     def forget_lists(self) -> None:
         """A list was not there: look again."""
         self.known.lists_at = -KEPT_MS
 
-    async def definitions(self, custom: Mapping[str, object]) -> Mapping[str, Definition]:
+    async def fields(self, custom: Mapping[str, Sequence[object]]) -> Fields:
         """
-        The custom fields as they are defined, by `field_key`; made if that is allowed.
+        The custom fields as they are defined; made if that is allowed.
 
         Args:
-            custom: Names that are needed, with a value of each.
+            custom: Names that are needed, with all values of each.
 
         Raises:
             Unanswered, Refused: See `Asker.json`.
@@ -87,10 +109,12 @@ class Catalog:
         age = self.clock.now_ms() - self.known.fields_at
         if age > KEPT_MS or (age > FRESH_MS and self._lacking(custom)):
             await self._read_fields()
+            self.known.unmade = {}
         if self.create_fields:
             for name in self._lacking(custom):
-                await self._make_field(name, custom[name])
-        return self.known.fields
+                if field_key(name) not in self.known.unmade:
+                    await self._make_field(name, custom[name])
+        return Fields(self.known.fields, self.known.unmade)
 
     async def refresh(self) -> bool:
         """Read the custom fields again; whether they are others now."""
@@ -102,14 +126,22 @@ class Catalog:
         return [name for name in custom if field_key(name) not in self.known.fields]
 
     async def _read_fields(self) -> None:
-        self.known.fields = definitions_in(await self.asker.json("GET", FIELDS))
+        self.known.fields = definitions_in(await self.asker.object("GET", FIELDS))
         self.known.fields_at = self.clock.now_ms()
 
-    async def _make_field(self, name: str, value: object) -> None:
-        kind = type_of(value)
-        made = await self.asker.json("POST", FIELDS, {"name": name, "field_type": kind.value})
-        definition = Definition(str(made["id"]), name, kind)
-        self.known.fields = {**self.known.fields, field_key(name): definition}
+    async def _make_field(self, name: str, values: Sequence[object]) -> None:
+        kind, key = type_of(values), field_key(name)
+        try:
+            made = await self.asker.object("POST", FIELDS, {"name": name, "field_type": kind.value})
+        except Refused as error:
+            if error.status not in UNFIT:
+                raise
+            # somebody else may have made it just now; else it is tried again in a while
+            await self._read_fields()
+            if key not in self.known.fields:
+                self.known.unmade[key] = error.said
+            return
+        self.known.fields = {**self.known.fields, key: Definition(_id_of(made, FIELDS), name, kind)}
         log.info(FIELD_CREATED, name=name, type=kind.value)
 
 
@@ -121,17 +153,20 @@ async def lists_by_name(asker: Asker) -> dict[str, str]:
         Unanswered, Refused: See `Asker.json`.
     """
     found: dict[str, str] = {}
-    path = f"{LISTS}?page_size={PAGE}"
-    for _ in range(MAX_PAGES):
-        page = await asker.json("GET", path)
-        for row in page.get("result") or ():
-            found.setdefault(str(row["name"]), str(row["id"]))
+    path, tokens = f"{LISTS}?page_size={PAGE}", set[str]()
+    while True:
+        page = await asker.object("GET", path)
+        rows = page.get("result")
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and "id" in row and "name" in row:
+                found.setdefault(str(row["name"]), str(row["id"]))
         token = next_token(page)
         if token is None:
             return found
+        if token in tokens or len(tokens) >= MAX_PAGES:
+            raise Refused(200, "pages that do not end", f"GET {LISTS}")
+        tokens.add(token)
         path = f"{LISTS}?page_size={PAGE}&page_token={quote(token, safe='')}"
-    msg = f"over {MAX_PAGES} pages of lists"
-    raise NoSuchPage(msg)
 
 
 def next_token(page: Mapping[str, Any]) -> str | None:
@@ -145,3 +180,9 @@ def next_token(page: Mapping[str, Any]) -> str | None:
     if not isinstance(following, str) or not following:
         return None
     return next(iter(parse_qs(urlsplit(following).query).get("page_token", ())), None)
+
+
+def _id_of(made: Mapping[str, Any], path: str) -> str:
+    if not isinstance(made.get("id"), str):
+        raise Refused(200, "expected an id, got none", f"POST {path}")
+    return str(made["id"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -14,22 +13,24 @@ from msgspec.structs import replace
 
 from homing.core.errors import HomingError
 from homing.core.marketing import contacts
-from homing.core.marketing.contacts import Contact, Definition
-from homing.core.marketing.jobs import Job, next_look_ms
-from homing.core.marketing.works import LIST, UPSERT, address_in, contacts_in
+from homing.core.marketing.drafts import NO_FIELDS, Draft, Fields, customs_in, drafts_of
+from homing.core.marketing.jobs import Job, JobKind, next_look_ms
+from homing.core.marketing.refusals import refusals_in
+from homing.core.marketing.works import LIST, address_in, list_in
 from homing.core.outcomes import (
     Answer,
     Delivered,
+    Paused,
     Rejected,
     RetryLater,
     api_message,
     marketing_outcome_of,
 )
-from homing.core.wire import json_bytes, read_object
+from homing.core.wire import read_object
 from homing.log import EFFECT_DIED, log
 from homing.stages import crash
-from homing.stages.asking import Refused, Unanswered
-from homing.stages.catalog import Catalog
+from homing.stages.asking import Refused, Throttled, Unanswered
+from homing.stages.catalog import Catalog, NotMade
 
 if TYPE_CHECKING:
     from homing.core.effects import Effect
@@ -42,8 +43,14 @@ CONTACTS = "/v3/marketing/contacts"
 # the documented limit is 6 MB; what wraps the rows is left free
 MAX_BYTES = 5_900_000
 MAX_ERRORS = 16 << 20
-# a call that was refused so often for a list that is not there is given up
-MAX_CALLS = 5
+# what came to nothing so often is given up
+MAX_STRIKES = 4
+# a job that was just made may not be known yet
+LOOKS_FOR_UNKNOWN = 8
+# about an hour: since then a person should know
+LOOKS_FOR_SLOW = 64
+SLOW = "contacts_slow"
+REPEATED = "contacts:calls_repeated"
 NO_LIST = "its [list.*] is not configured any more"
 NOTHING: Final[Mapping[Any, str]] = MappingProxyType({})
 
@@ -54,6 +61,10 @@ class Trouble(HomingError):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(getattr(outcome, "reason", ""))
         self.outcome = outcome
+
+
+class NoList(HomingError):
+    """A list that cannot be had; what is for it is dead."""
 
 
 @dataclass(slots=True)
@@ -94,10 +105,13 @@ class ContactJobs:
         Raises:
             Trouble: Any other.
         """
+        before = self.asker.repeats
         try:
             answer = await self.asker.ask(method, path, body)
         except Unanswered as error:
-            raise Trouble(RetryLater(str(error), unreachable=True)) from error
+            raise Trouble(_outcome_of(error, now_ms=self.clock.now_ms())) from error
+        finally:
+            await self._count_repeats(self.asker.repeats - before, method)
         if answer.status == 404:
             return answer
         outcome = marketing_outcome_of(answer, now_ms=self.clock.now_ms())
@@ -105,35 +119,55 @@ class ContactJobs:
             return answer
         raise Trouble(outcome)
 
-    async def list_id(self, name: str) -> str | None:
+    async def _count_repeats(self, repeats: int, method: str) -> None:
+        if repeats and method != "GET":
+            await self.store.write(lambda tx: tx.books.count(REPEATED, repeats))
+
+    async def list_id(self, name: str, *, made: bool = True) -> str | None:
         """
-        The id of a ``[list.NAME]``, made if there is none; None of one that is not configured.
+        The id of a ``[list.NAME]``, made if there is none and *made*; else None.
 
         Raises:
+            NoList: It is not configured, or SendGrid does not make it.
             Trouble: It cannot be had now.
         """
         target = self.plans.lists.get(name)
         if target is None:
-            return None
+            raise NoList(NO_LIST)
         try:
-            return await self.catalog.list_id(target.title)
+            if made:
+                return await self.catalog.list_id(target.title)
+            return await self.catalog.find_list(target.title)
+        except NotMade as error:
+            raise NoList(str(error)) from error
         except (Refused, Unanswered) as error:
             raise Trouble(_outcome_of(error, now_ms=self.clock.now_ms())) from error
 
     async def open_effects(self, job: Job) -> list[Effect]:
-        """A job's effects that are not over, the call about to be made counted."""
+        """A job's effects that are not over; without any, it is."""
 
-        def begun(tx: Tx) -> list[Effect]:
+        def read(tx: Tx) -> list[Effect]:
             effects = tx.effects.many(job.effects)
             if not effects:
                 tx.jobs.drop(job.number)
-                return []
-            tx.jobs.save(replace(job, calls=job.calls + 1))
-            if job.calls:
-                tx.books.count("contacts:calls_repeated")
             return effects
 
-        return await self.store.write(begun)
+        return await self.store.write(read)
+
+    async def calling(self, job: Job) -> Job:
+        """Keep that a job's call is about to be made: nobody may ever know what came of it."""
+        called = replace(job, calls=job.calls + 1)
+        now = self.clock.now_ms()
+
+        def kept(tx: Tx) -> None:
+            tx.jobs.save(called)
+            if job.calls:
+                tx.books.count(REPEATED)
+            if job.kind is JobKind.UPSERT:
+                _told(tx, job, now)
+
+        await self.store.write(kept)
+        return called
 
     async def settle(
         self,
@@ -164,7 +198,7 @@ class ContactJobs:
                 address = address_in(effect)
                 reason = dead_effects.get(effect.id) or dead.get(address)
                 if reason is not None:
-                    self._died(tx, effect.id, reason)
+                    self._died(tx, job, effect=effect, reason=reason)
                 elif address in done:
                     over.append(effect.id)
                 else:
@@ -174,6 +208,8 @@ class ContactJobs:
             tx.books.count("effects:contacts:done", count)
             if not kept:
                 tx.jobs.drop(job.number)
+                if job.looks > LOOKS_FOR_SLOW:
+                    tx.books.clear_alert(SLOW, f"job {job.number}")
                 return None
             left = part_of(job, kept)
             tx.jobs.save(left)
@@ -181,11 +217,24 @@ class ContactJobs:
 
         return await self.store.write(settled)
 
-    def _died(self, tx: Tx, number: int, reason: str) -> None:
-        if tx.effects.dead(number, reason):
+    def _died(self, tx: Tx, job: Job, *, effect: Effect, reason: str) -> None:
+        if tx.effects.dead(effect.id, reason):
             tx.books.count("effects:contacts:sent", -1)
             tx.books.count("effects:contacts:dead")
-        log.warning(EFFECT_DIED, effect=number, destination="contacts", reason=reason)
+        name = list_in(effect)
+        if name is not None and job.kind is JobKind.UPSERT:
+            # it is not on the list, as far as we know: asked for again, it is tried again
+            tx.members.tell(name, [address_in(effect)], told=False, at=self.clock.now_ms())
+        log.warning(EFFECT_DIED, effect=effect.id, destination="contacts", reason=reason)
+
+    async def strike(self, job: Job, reason: str) -> None:
+        """It came to nothing, by SendGrid's own words: do it anew after a while, or give it up."""
+        strikes = job.strikes + 1
+        if strikes >= MAX_STRIKES:
+            await self.settle(job, dead=dict.fromkeys(job.addresses, reason))
+            return
+        due_at = self.clock.now_ms() + next_look_ms(2 * strikes)
+        await self.save(replace(job, remote=None, looks=0, strikes=strikes, due_at=due_at))
 
     async def save(self, job: Job) -> None:
         """Write a changed job."""
@@ -202,62 +251,63 @@ class ContactJobs:
         effects = await self.open_effects(job)
         if not effects:
             return
-        ids = await self._list_ids(job)
-        if ids is None:
-            await self.settle(job, dead=dict.fromkeys(job.addresses, NO_LIST))
-            return
+        ids, dead = await self._list_ids(job, effects)
         drafts = await self._drafts(effects)
-        dead = {number: reason for draft in drafts for number, reason in draft.dead.items()}
-        left = await self.settle(replace(job, calls=job.calls + 1), dead_effects=dead)
+        for draft in drafts:
+            dead |= draft.dead
+        lists = tuple(sorted(ids))
+        left = await self.settle(replace(job, lists=lists), dead_effects=dead)
         if left is None:
             return
-        now = self.clock.now_ms()
-        await self.store.write(lambda tx: _told(tx, left, now))
         # somebody may have been erased in the meantime
         kept = [one for one in drafts if one.row is not None and one.address in left.addresses]
-        await self._put(left, kept, ids=ids)
+        if len(kept) > 1 and sum(draft.size for draft in kept) > MAX_BYTES:
+            await self.split(left)
+        else:
+            await self._put(await self.calling(left), kept, ids=list(ids.values()))
 
-    async def _put(self, job: Job, drafts: list[_Draft], *, ids: list[str]) -> None:
-        rows = [draft.row for draft in drafts]
-        body = {"contacts": rows, **({"list_ids": ids} if ids else {})}
-        too_large = len(rows) > 1 and sum(len(json_bytes(row)) + 1 for row in rows) > MAX_BYTES
-        if too_large:
-            await self.split(job)
-            return
-        answer = await self.answer("PUT", CONTACTS, body)
+    async def _put(self, job: Job, drafts: list[Draft], *, ids: list[str]) -> None:
+        body = {"contacts": [draft.row for draft in drafts]}
+        answer = await self.answer(
+            "PUT", CONTACTS, {**body, "list_ids": sorted(set(ids))} if ids else body
+        )
         status = answer.status or 0
+        # what was refused was not done
+        refused = replace(job, calls=0)
         if 200 <= status < 300:
             crash.reached(crash.AFTER_UPSERT)
             await self._sent(job, answer)
         elif status == 404:
-            await self._without_list(job, answer)
+            await self._without_list(refused, answer)
         elif status == 413 and len(drafts) > 1:
-            await self.split(job)
+            await self.split(refused)
         else:
-            await self._refused(job, answer)
+            await self._refused(refused, answer)
 
     async def _sent(self, job: Job, answer: Answer) -> None:
         remote = _text_at(read_object(answer.body), "job_id")
-        await self.save(replace(self.later(job), remote=remote, looks=0))
+        if remote:
+            await self.save(replace(self.later(replace(job, looks=0)), remote=remote))
+        else:
+            await self.strike(job, "SendGrid took it, and gave no job to ask for")
 
     async def _without_list(self, job: Job, answer: Answer) -> None:
+        reason = f"HTTP 404: {api_message(answer.body)}"
+        if not job.lists:
+            raise Trouble(Paused(reason))
         self.catalog.forget_lists()
-        if job.calls >= MAX_CALLS:
-            reason = f"HTTP 404: {api_message(answer.body)}"
-            await self.settle(job, dead=dict.fromkeys(job.addresses, reason))
-        else:
-            await self.save(self.later(job))
+        await self.strike(job, reason)
 
     async def _refused(self, job: Job, answer: Answer) -> None:
         """Find out whom a refused batch was refused for; the others go on without them."""
         reason = f"HTTP {answer.status}: {api_message(answer.body)}"
         # of the whole of it: what is shown to people is cut
-        named = contacts.addresses_refused(answer.body.decode("utf-8", "replace"))
+        named = await asyncio.to_thread(contacts.addresses_refused, answer.body)
         bad = named & set(job.addresses)
         if bad:
             await self.settle(job, dead=dict.fromkeys(bad, reason))
-        elif job.calls < MAX_CALLS and await self._other_fields():
-            await self.save(job)  # it is written otherwise at the next turn
+        elif job.strikes < MAX_STRIKES and await self._other_fields():
+            await self.save(replace(job, strikes=job.strikes + 1))  # it is written otherwise
         elif len(job.addresses) > 1:
             await self.split(job)
         else:
@@ -281,103 +331,96 @@ class ContactJobs:
             for half in (True, False):
                 kept = [effect for effect in effects if (address_in(effect) in first) is half]
                 if kept:
-                    tx.jobs.add(replace(part_of(job, kept), calls=0))
+                    tx.jobs.add(_anew(part_of(job, kept)))
 
         await self.store.write(parted)
 
-    async def _list_ids(self, job: Job) -> list[str] | None:
-        ids = [await self.list_id(name) for name in job.lists]
-        return None if None in ids else [one for one in ids if one is not None]
+    async def _list_ids(
+        self, job: Job, effects: Sequence[Effect]
+    ) -> tuple[dict[str, str], dict[int, str]]:
+        """The ids of the lists that can be had, by name; why effects on the others are dead."""
+        ids, reasons = dict[str, str](), dict[str, str]()
+        for name in job.lists:
+            try:
+                ids[name] = await self.list_id(name) or ""
+            except NoList as error:
+                reasons[name] = str(error)
+        named = ((effect.id, list_in(effect)) for effect in effects if effect.kind == LIST)
+        return ids, {
+            number: reasons[name] for number, name in named if name is not None and name in reasons
+        }
 
-    async def _drafts(self, effects: list[Effect]) -> list[_Draft]:
-        written = contacts_in(effects)
-        custom = {name: value for one in written.values() for name, value in one.custom.items()}
-        definitions: Mapping[str, Definition] = {}
+    async def _drafts(self, effects: list[Effect]) -> list[Draft]:
+        # there may be thousands: not in the event loop
+        custom = await asyncio.to_thread(customs_in, effects)
+        fields: Fields = NO_FIELDS
         if custom:
             try:
-                definitions = await self.catalog.definitions(custom)
+                fields = await self.catalog.fields(custom)
             except (Refused, Unanswered) as error:
                 raise Trouble(_outcome_of(error, now_ms=self.clock.now_ms())) from error
-        by_address: dict[str, list[Effect]] = {}
-        for effect in effects:
-            by_address.setdefault(address_in(effect), []).append(effect)
-        return [
-            _drafted(contact, by_address[address], definitions)
-            for address, contact in written.items()
-        ]
+        return await asyncio.to_thread(drafts_of, effects, fields)
 
     # -- what came of it
 
     async def _look(self, job: Job) -> None:
         answer = await self.answer("GET", f"{CONTACTS}/imports/{quote(job.remote or '', safe='')}")
-        if answer.status != 200:
-            # forgotten there: nobody knows what came of it, and it may be written again
-            await self.save(replace(self.later(job), remote=None))
-            return
         body = read_object(answer.body)
         status = body.get("status")
-        if status == "completed":
+        if answer.status != 200:
+            await self._unknown(job, answer)
+        elif status == "completed":
             await self.settle(job, done=job.addresses)
         elif status in {"errored", "failed"}:
             await self._errored(job, body, all_failed=status == "failed")
         else:
+            await self._pending(job)
+
+    async def _unknown(self, job: Job, answer: Answer) -> None:
+        if job.looks < LOOKS_FOR_UNKNOWN:
             await self.save(self.later(job))
+            return
+        # forgotten there: nobody knows what came of it, and it may be written again
+        what = f"HTTP {answer.status}: {api_message(answer.body)}"
+        await self.strike(job, f"SendGrid does not know the import job: {what}"[:500])
+
+    async def _pending(self, job: Job) -> None:
+        later, now = self.later(job), self.clock.now_ms()
+
+        def kept(tx: Tx) -> None:
+            tx.jobs.save(later)
+            if later.looks % LOOKS_FOR_SLOW == 1 and later.looks > LOOKS_FOR_SLOW:
+                hours = (now - job.made_at) / 3_600_000
+                text = f"{len(job.addresses)} contacts: SendGrid works on them for {hours:.1f} h"
+                tx.books.alert(SLOW, f"job {job.number}", text, at=now)
+
+        await self.store.write(kept)
 
     async def _errored(self, job: Job, body: Mapping[str, Any], *, all_failed: bool) -> None:
         results = body.get("results")
         url = results.get("errors_url") if isinstance(results, Mapping) else None
         told = await self._errors(url, set(job.addresses)) if isinstance(url, str) and url else {}
-        if not told:
-            unnamed = f"import job {body.get('status')}: SendGrid does not say which contacts"
-            told = dict.fromkeys(job.addresses, unnamed)
+        unnamed = f"import job {body.get('status')}: SendGrid does not say which contacts"
+        if told is None and job.strikes + 1 < MAX_STRIKES:
+            await self.save(self.later(replace(job, strikes=job.strikes + 1)))
+        elif told and not all_failed:
+            await self.settle(job, dead=told, done=set(job.addresses) - set(told))
         elif all_failed:
-            told = {**dict.fromkeys(job.addresses, "the whole import job failed"), **told}
-        await self.settle(job, dead=told, done=set(job.addresses) - set(told))
+            left = await self.settle(job, dead=told or {})
+            if left is not None:
+                await self.strike(left, unnamed)
+        elif len(job.addresses) > 1:
+            await self.split(job)
+        else:
+            await self.settle(job, dead=dict.fromkeys(job.addresses, unnamed))
 
-    async def _errors(self, url: str, addresses: set[str]) -> dict[str, str]:
-        """What a job's list of errors says, by address; empty if it cannot be read."""
+    async def _errors(self, url: str, addresses: set[str]) -> dict[str, str] | None:
+        """What a job's list of errors says, by address; None if it cannot be read."""
         raw = bytearray()
-
-        def into(piece: bytes) -> None:
-            if len(raw) < MAX_ERRORS:
-                raw.extend(piece)
-
-        answer = await self.files.fetch(url, into)
-        return dict(_errors_in(bytes(raw), addresses)) if answer.status == 200 else {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """One address of a call: its row, None if there is nothing left to write, and what is dead."""
-
-    address: str
-    row: Mapping[str, object] | None
-    dead: Mapping[int, str]
-
-
-def _drafted(
-    contact: Contact, effects: list[Effect], definitions: Mapping[str, Definition]
-) -> _Draft:
-    """
-    A contact as SendGrid takes it.
-
-    A field that does not fit makes the writing of the contact dead; getting onto a list goes on
-    without it, for that is what it is about.
-    """
-    reason = contacts.refusal_of_address(contact.email)
-    if reason is not None:
-        return _Draft(contact.email, None, {effect.id: reason for effect in effects})
-    own, wrong = contacts.problems_of_fields(contact.fields)
-    custom, wrong_custom = contacts.problems_of_custom(contact.custom, definitions)
-    problems = [*wrong.values(), *wrong_custom.values()]
-    dead = {
-        effect.id: "; ".join(problems)[:500]
-        for effect in effects
-        if problems and effect.kind == UPSERT
-    }
-    is_left = any(effect.kind == LIST or not problems for effect in effects)
-    row = {"email": contact.email, **own, **({"custom_fields": custom} if custom else {})}
-    return _Draft(contact.email, row if is_left else None, dead)
+        answer = await self.files.fetch(url, raw.extend, most_bytes=MAX_ERRORS)
+        if answer.status != 200:
+            return None
+        return await asyncio.to_thread(refusals_in, bytes(raw), addresses)
 
 
 def part_of(job: Job, effects: Sequence[Effect]) -> Job:
@@ -396,25 +439,24 @@ def _told(tx: Tx, job: Job, now: int) -> None:
         tx.members.tell(name, job.addresses, told=True, at=now)
 
 
-def _errors_in(raw: bytes, addresses: set[str]) -> Iterator[tuple[str, str]]:
-    """
-    Read a list of errors: CSV, or JSON a line. Its columns are not documented.
-
-    Each row that holds one of our addresses says why, with what else is in it.
-    """
-    text = raw.decode("utf-8-sig", "replace")
-    for cells in csv.reader(io.StringIO(text)):
-        found = next((cell.lower() for cell in cells if cell.lower() in addresses), None)
-        if found is not None:
-            reason = ", ".join(cell for cell in cells if cell and cell.lower() != found)
-            yield found, f"import job: {reason or 'refused'}"[:500]
+def _anew(job: Job) -> Job:
+    """A part of a job is a job that nothing is known of."""
+    return replace(
+        job, remote=None, looks=0, calls=0, strikes=0, failures=0, failed_at=None, removed=()
+    )
 
 
-def _outcome_of(error: HomingError, *, now_ms: int) -> Outcome:
-    if isinstance(error, Refused):
-        answer = Answer(headers_sent=True, status=error.status, body=error.said.encode())
-        return marketing_outcome_of(answer, now_ms=now_ms)
-    return RetryLater(str(error), unreachable=True)
+def _outcome_of(error: Refused | Unanswered, *, now_ms: int) -> Outcome:
+    if isinstance(error, Throttled):
+        return RetryLater(str(error), error.after_s, counts=False)
+    if isinstance(error, Unanswered):
+        if error.answer is None:
+            return RetryLater(str(error), unreachable=True)
+        return marketing_outcome_of(error.answer, now_ms=now_ms)
+    answer = Answer(headers_sent=True, status=error.status, body=error.said.encode())
+    outcome = marketing_outcome_of(answer, now_ms=now_ms)
+    # an answer that nobody can read is none
+    return RetryLater(str(error)) if isinstance(outcome, Delivered) else outcome
 
 
 def _text_at(found: Mapping[str, Any], key: str) -> str:

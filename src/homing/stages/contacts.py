@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec.structs import replace
+
 from homing.core.backoff import next_delay_s
 from homing.core.effects import Dest, Effect
 from homing.core.marketing.jobs import Job, JobKind
-from homing.core.marketing.works import ERASE, Work, by_lists, works_of
+from homing.core.marketing.works import ERASE, Work, address_in, by_lists, list_in, ready_of
 from homing.core.outcomes import Delivered, Paused, Rejected, RetryLater, Unknown
 from homing.stages.circuit import Circuit, StageBroken, got_through, pause
 from homing.stages.contact_jobs import ContactJobs, Trouble
@@ -31,12 +33,25 @@ if TYPE_CHECKING:
 # design 12: "flush at 1,000 or 5 s"
 FLUSH_AT = 1_000
 FLUSH_AFTER_MS = 5_000
+# with more jobs open than this, batches grow: each is asked for once a minute
+FEW_JOBS = 8
 MAX_CONTACTS = 30_000
 # an unlisted contact is looked up by its address, so many a call
 MAX_LOOKED_UP = 100
-READ = 2_000
-MOST_READ = 10_000
+# one look at what waits: so long that nobody notices, and a batch is full
+READ = 500
+MOST_READ = 5_000
+MOST_READ_BYTES = 8 << 20
 LOOK_AGAIN_MS = 500
+# looking may take this share of the time
+LOOKING_SHARE = 0.05
+# so many failures of a job while others get through, and it is its own fault
+MAX_FAILURES = 5
+# of one round: then it is the API's fault
+MAX_FAILED_JOBS = 2
+PATIENCE_S = 5.0
+TRIES = 2
+LAND_S = 3.0
 
 
 @dataclass(slots=True)
@@ -62,12 +77,16 @@ class Contacts:
     unlisting: Unlisting = field(init=False)
     _working: asyncio.Task[None] | None = None
     _not_before_ms: int = 0
-    _read_at_ms: int = -LOOK_AGAIN_MS
+    _read_at_ms: int = 0
     _failures: int = 0
     _broken: BaseException | None = None
+    # when a job of each kind last got through
+    _passed_at: dict[JobKind, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.circuit = Circuit(Dest.CONTACTS, self.clock)
+        # what takes longer is tried again from the store, so that nothing hangs on it
+        self.asker.patience_s, self.asker.tries = PATIENCE_S, TRIES
         self.jobs = ContactJobs(self.store, self.asker, self.files, self.clock, self.plans)
         self.unlisting = Unlisting(self.jobs)
 
@@ -86,8 +105,7 @@ class Contacts:
         if self._broken is not None:
             msg = "what came of a call could not be recorded"
             raise StageBroken(msg) from self._broken
-        now = self.clock.now_ms()
-        if self._working is not None or now < self._not_before_ms:
+        if self._working is not None or self._now_ms() < self._not_before_ms:
             return 0
         if self.circuit.allowance(in_flight=0, most=1) <= 0:
             return 0
@@ -99,9 +117,12 @@ class Contacts:
         return len(due)
 
     async def land(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait a moment until nothing is under way: what is not done by then is done anew."""
         if self._working is not None:
-            await asyncio.wait([self._working])
+            _, late = await asyncio.wait([self._working], timeout=LAND_S)
+            for task in late:
+                task.cancel()
+                await asyncio.wait([task])
 
     def resumed(self) -> None:
         """Somebody ended the pause: try at once."""
@@ -109,55 +130,127 @@ class Contacts:
         self.circuit.reset()
         self.wake.set()
 
+    def _now_ms(self) -> int:
+        """A clock that never jumps."""
+        return int(self.clock.monotonic_s() * 1000)
+
+    # -- what is to be done
+
     def _claim(self, tx: Tx) -> list[Job]:
-        now = self.clock.now_ms()
         if self.capture:
             _captured(tx)
             return []
         if self.circuit.granted(tx, 1, in_flight=0, is_waited=_is_any_ready) <= 0:
             return []
-        jobs = tx.jobs.all()
-        if now - self._read_at_ms >= LOOK_AGAIN_MS:
-            self._read_at_ms = now
+        now, jobs = self.clock.now_ms(), tx.jobs.all()
+        if self._now_ms() >= self._read_at_ms:
+            began_s = self.clock.monotonic_s()
             jobs += self._made(tx, jobs, now)
-        return [job for job in jobs if job.due_at <= now or self.circuit.is_probing]
+            took_ms = (self.clock.monotonic_s() - began_s) * 1000
+            self._read_at_ms = self._now_ms() + max(LOOK_AGAIN_MS, int(took_ms / LOOKING_SHARE))
+        jobs.sort(key=lambda job: job.due_at)
+        due = [job for job in jobs if job.due_at <= now]
+        return (due or jobs)[:1] if self.circuit.is_probing else due
 
     def _made(self, tx: Tx, jobs: list[Job], now: int) -> list[Job]:
         """What is ripe, as new jobs."""
-        busy: set[object] = {key for job in jobs for key in (*job.addresses, *job.lanes)}
-        works = works_of(
+        busy = {key for job in jobs for key in (*job.addresses, *job.lanes)}
+        ready = ready_of(
             _all_ready(tx), tx.members.get, busy=busy, is_due=lambda effect: effect.due_at <= now
         )
-        _done(tx, [number for work in works for number in work.stale])
-        works = [work for work in works if work.upsert or work.unlist or work.erase]
-        oldest = min((work.oldest_ms for work in works), default=now)
-        is_ripe = len(works) >= FLUSH_AT or now - oldest >= FLUSH_AFTER_MS
-        if not (works and is_ripe) and not self.circuit.is_probing:
+        _done(tx, ready.stale)
+        slack = max(1, len(jobs) - FEW_JOBS)
+        oldest = min((work.oldest_ms for work in ready.works), default=now)
+        is_ripe = (
+            len(ready.works) >= min(FLUSH_AT * slack, MOST_READ)
+            or now - oldest >= FLUSH_AFTER_MS * slack
+        )
+        if not (ready.works and is_ripe) and not self.circuit.is_probing:
             return []
-        return [_kept(tx, job) for job in _jobs_of(works, now)]
+        return [_kept(tx, job) for job in _jobs_of(ready.works, now)]
+
+    # -- doing it
 
     async def _work(self, due: list[Job]) -> None:
-        left_at_ms = self.clock.now_ms()
-        try:
-            for job in due:
+        left_at_ms, failed, passed = self.clock.now_ms(), 0, 0
+        for job in due:
+            try:
                 await self._attend(job)
-        except Trouble as trouble:
-            await self._stop(trouble.outcome)
-            return
-        self.circuit.heed(Delivered())
-        self._failures = 0
-        await self.store.write(lambda tx: got_through(tx, Dest.CONTACTS, left_at_ms=left_at_ms))
+            except Trouble as trouble:
+                failed += 1
+                if failed >= MAX_FAILED_JOBS or not await self._set_aside(job, trouble.outcome):
+                    await self._stop(trouble.outcome)
+                    break
+            else:
+                passed += 1
+                self._passed_at[job.kind] = self.clock.now_ms()
+                self.circuit.heed(Delivered())
+        else:
+            self._failures = 0
+        if passed:
+            await self.store.write(lambda tx: got_through(tx, Dest.CONTACTS, left_at_ms=left_at_ms))
 
     async def _attend(self, job: Job) -> None:
-        match job.kind:
-            case JobKind.UPSERT:
-                await self.jobs.attend(job)
-            case JobKind.UNLIST:
-                await self.unlisting.unlist(job)
-            case JobKind.ERASE:
-                await self.unlisting.erase(job)
-            case _:
-                assert_never(job.kind)
+        try:
+            match job.kind:
+                case JobKind.UPSERT:
+                    await self.jobs.attend(job)
+                case JobKind.UNLIST:
+                    await self.unlisting.unlist(job)
+                case JobKind.ERASE:
+                    await self.unlisting.erase(job)
+                case _:
+                    assert_never(job.kind)
+        except Trouble as trouble:
+            if not isinstance(trouble.outcome, Rejected):
+                raise
+            await self._isolate(job, trouble.outcome.reason)
+
+    async def _isolate(self, job: Job, reason: str) -> None:
+        """Something in a job is at fault: find out what, so that only that is dead."""
+        fresh = await self._fresh(job)
+        if fresh is not None and len(fresh.addresses) > 1:
+            await self.jobs.split(fresh)
+        elif fresh is not None:
+            await self.jobs.settle(fresh, dead=dict.fromkeys(fresh.addresses, reason))
+
+    async def _fresh(self, job: Job) -> Job | None:
+        """A job as it is kept now."""
+        jobs = await self.store.write(lambda tx: tx.jobs.all())
+        return next((one for one in jobs if one.number == job.number), None)
+
+    async def _set_aside(self, job: Job, outcome: Outcome) -> bool:
+        """
+        Let the others go on while the API does not cope with one job; False: it is not the job.
+
+        One that fails while others of its kind get through is taken apart, until what is left of
+        it is dead alone.
+        """
+        is_job = isinstance(outcome, RetryLater) and outcome.counts and not outcome.unreachable
+        fresh = await self._fresh(job) if is_job and not self.circuit.is_down else None
+        if fresh is None or not isinstance(outcome, RetryLater):
+            return False
+        self.circuit.heed(outcome)
+        now, failures = self.clock.now_ms(), fresh.failures + 1
+        failed_at = now if fresh.failed_at is None else fresh.failed_at
+        is_alone_at_fault = self._passed_at.get(job.kind, failed_at) > failed_at
+        if len(fresh.addresses) > 1 and (is_alone_at_fault or await self._may_part(fresh)):
+            await self.jobs.split(fresh)
+        elif failures >= MAX_FAILURES and is_alone_at_fault:
+            reason = f"{outcome.reason}: {failures} times, while others got through"
+            await self.jobs.settle(fresh, dead=dict.fromkeys(fresh.addresses, reason))
+        else:
+            wait_s = outcome.after_s or next_delay_s(min(failures, 3), self.clock.chance())
+            due_at = now + int(wait_s * 1000)
+            await self.jobs.save(
+                replace(fresh, failures=failures, failed_at=failed_at, due_at=due_at)
+            )
+        return True
+
+    async def _may_part(self, job: Job) -> bool:
+        """Whether a job that fails is the only one of its kind: its halves tell of each other."""
+        jobs = await self.store.write(lambda tx: tx.jobs.all())
+        return job.failures >= 2 and sum(one.kind is job.kind for one in jobs) == 1
 
     async def _stop(self, outcome: Outcome) -> None:
         """After trouble that is of no one contact: wait, or pause until a person mends it."""
@@ -171,9 +264,9 @@ class Contacts:
                 wait_s = after_s
                 if wait_s is None and not self.circuit.is_down:
                     wait_s = next_delay_s(min(self._failures, 4), self.clock.chance())
-                self._not_before_ms = self.clock.now_ms() + int((wait_s or 0.0) * 1000)
+                self._not_before_ms = self._now_ms() + int((wait_s or 0.0) * 1000)
             case Delivered() | Rejected() | Unknown():
-                self._not_before_ms = self.clock.now_ms() + FLUSH_AFTER_MS
+                self._not_before_ms = self._now_ms() + FLUSH_AFTER_MS
             case _:
                 assert_never(outcome)
 
@@ -185,19 +278,21 @@ class Contacts:
 
 
 def _jobs_of(works: list[Work], now: int) -> Iterator[Job]:
-    upserts = [work for work in works if work.upsert]
-    for lists, group in by_lists(upserts).items():
+    of = {kind: [work for work in works if work.kind is kind] for kind in JobKind}
+    for lists, group in by_lists(of[JobKind.UPSERT]).items():
         for part in _parts(group, MAX_CONTACTS):
-            numbers = [number for work in part for number in work.upsert]
-            yield _job(JobKind.UPSERT, part, numbers, lists=lists, now=now)
-    others = [work for work in works if not work.upsert]
-    for name in sorted({name for work in others for name in work.unlist}):
-        for part in _parts([work for work in others if name in work.unlist], MAX_LOOKED_UP):
+            yield _job(JobKind.UPSERT, part, _effects(part), lists=lists, now=now)
+    for name in sorted({name for work in of[JobKind.UNLIST] for name in work.unlist}):
+        listed = [work for work in of[JobKind.UNLIST] if name in work.unlist]
+        for part in _parts(listed, MAX_LOOKED_UP):
             numbers = [number for work in part for number in work.unlist[name]]
             yield _job(JobKind.UNLIST, part, numbers, lists=(name,), now=now)
-    for part in _parts([work for work in others if work.erase], MAX_LOOKED_UP):
-        numbers = [number for work in part for number in work.erase]
-        yield _job(JobKind.ERASE, part, numbers, lists=(), now=now)
+    for part in _parts(of[JobKind.ERASE], MAX_LOOKED_UP):
+        yield _job(JobKind.ERASE, part, _effects(part), lists=(), now=now)
+
+
+def _effects(works: list[Work]) -> list[int]:
+    return [number for work in works for number in work.effects]
 
 
 def _job(
@@ -231,7 +326,15 @@ def _done(tx: Tx, numbers: list[int]) -> None:
 
 def _captured(tx: Tx) -> None:
     """Nothing leaves: what was asked for is done, but for erasures, which wait."""
-    _done(tx, [effect.id for effect in _all_ready(tx) if effect.kind != ERASE])
+    done: list[int] = []
+    for effect in _all_ready(tx):
+        if effect.kind != ERASE:
+            done.append(effect.id)
+            name = list_in(effect)
+            if name is not None:
+                # nobody has been told: a comparison does it once something leaves
+                tx.members.tell(name, [address_in(effect)], told=None, at=effect.made_at)
+    _done(tx, done)
 
 
 def _is_any_ready(tx: Tx) -> bool:
@@ -240,11 +343,12 @@ def _is_any_ready(tx: Tx) -> bool:
 
 def _all_ready(tx: Tx) -> Iterator[Effect]:
     """Effects not yet done, in order, as many as are worth a look at once."""
-    after, read = 0, 0
-    while read < MOST_READ:
+    after, read, size = 0, 0, 0
+    while read < MOST_READ and size < MOST_READ_BYTES:
         ready = tx.effects.ready(Dest.CONTACTS, after=after, limit=READ)
         yield from ready
         read += len(ready)
+        size += sum(len(effect.payload) for effect in ready)
         if len(ready) < READ:
             return
         after = ready[-1].id

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from homing.core.outcomes import Answer
     from homing.ports import Api, Clock, Pause, Renderer, Store, Tx
     from homing.stages.health import Health
+    from homing.stages.look_up import LookUp, Question
     from homing.stages.rate import Rate
 
 MAIL_PATH = "/v3/mail/send"
@@ -99,6 +100,8 @@ class Deliverer:
         capture: Nothing leaves; every email counts as delivered.
 
         ticks_late_ms: For how long the next tick has been due.
+
+        look_up: Asks for what a send lacks before it is claimed; None: it goes without.
     """
 
     store: Store
@@ -112,6 +115,7 @@ class Deliverer:
     connections: int
     capture: bool = False
     ticks_late_ms: Callable[[], int] = lambda: 0
+    look_up: LookUp | None = None
     circuit: Circuit = field(init=False)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
@@ -135,9 +139,10 @@ class Deliverer:
         Returns:
             How many were claimed; 0 lets the caller sleep until woken or due.
         """
-        if self._broken is not None:
+        broken = self._broken or (self.look_up and self.look_up.broken)
+        if broken:
             msg = "an outcome could not be recorded"
-            raise StageBroken(msg) from self._broken
+            raise StageBroken(msg) from broken
         limit, now = self._allowed()
         self._held = limit <= 0
         if self._held or not await self._is_caught_up():
@@ -157,7 +162,10 @@ class Deliverer:
 
     async def land(self) -> None:
         """Wait until nothing flies and every outcome is recorded."""
-        while waiting := [*self.flying, *filter(None, (self._launching, self._recording))]:
+        looking = set() if self.look_up is None else self.look_up.tasks
+        while waiting := [
+            *self.flying, *looking, *filter(None, (self._launching, self._recording))
+        ]:  # fmt: skip
             await asyncio.wait(waiting)
 
     async def _is_caught_up(self) -> bool:
@@ -174,14 +182,18 @@ class Deliverer:
     async def _launch(self, limit: int, until: int) -> int:
         post = self.post
         try:
-            claimed = await self.store.write(lambda tx: self._claim(tx, limit, until=until))
+            claimed, questions = await self.store.write(
+                lambda tx: self._claim(tx, limit, until=until)
+            )
+            if self.look_up is not None:
+                self.look_up.start(questions, self.wake.set)
             if claimed:
                 crash.reached(crash.AFTER_INTENT)
             for one in claimed:
                 task = asyncio.create_task(self._fly(one, post))
                 self.flying.add(task)
                 task.add_done_callback(self._flown)
-            return len(claimed)
+            return len(claimed) + len(questions)
         finally:
             self._launching = None
 
@@ -192,13 +204,13 @@ class Deliverer:
         until = FOREVER if self.circuit.is_probing else self.clock.now_ms()
         return min(room, self.rate.available()), until
 
-    def _claim(self, tx: Tx, limit: int, *, until: int) -> list[ClaimedSend]:
-        """Ask the gate once more of every head, and write the intents."""
+    def _claim(self, tx: Tx, limit: int, *, until: int) -> tuple[list[ClaimedSend], list[Question]]:
+        """Ask the gate once more of every head, and write the intents; what to look up first."""
         self.next_due_ms = None
         in_flight = len(self.flying)
         limit = self.circuit.granted(tx, limit, in_flight=in_flight, is_waited=_has_heads)
         if limit <= 0:
-            return []
+            return [], []
         now = self.clock.now_ms()
         self._return_deferred(tx, now=now)
         pauses = tx.books.pauses()
@@ -209,6 +221,9 @@ class Deliverer:
             marketing = self.ticks_late_ms() <= TICKS_LATE_MS
             left = limit - len(rows)
             rows += tx.sends.claimable(now=until, limit=left, marketing=marketing)
+        questions: list[Question] = []
+        if self.look_up is not None:
+            rows, questions = self.look_up.divert(tx, rows, now=now)
         gate = admit.Gatekeeper(tx, self.post.plans, now, pauses)
         probing = admit.Gatekeeper(tx, self.post.plans, now, {})
         asked = (
@@ -221,7 +236,7 @@ class Deliverer:
             crash.reached(crash.BEFORE_INTENT)
             self._intend(tx, claimed, now=now)
         self.next_due_ms = _earlier(tx.sends.next_due(), tx.sends.next_deferred())
-        return claimed
+        return claimed, questions
 
     def _return_deferred(self, tx: Tx, *, now: int) -> None:
         """Put back into their lanes what a rule let wait, and lets wait no longer."""

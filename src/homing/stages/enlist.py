@@ -17,6 +17,7 @@ import msgspec
 from homing.core import segment_calls
 from homing.core.decide import root_of
 from homing.core.effects import Dest, NewEffect, WantAudience, WantContact, WantList
+from homing.core.events import iso_time
 from homing.core.mapping import MappingFailure
 from homing.core.marketing import members
 from homing.core.marketing.contacts import Contact, address_of_contact, resolved
@@ -103,7 +104,7 @@ def derived_event(want: WantAudience, cause: Cause) -> dict[str, object]:
         "event": ENTERED if want.member else EXITED,
         "userId": person.user_id,
         "anonymousId": person.anonymous_id,
-        "timestamp": event.data.get("timestamp"),
+        "timestamp": iso_time(cause.at_ms),
         "context": event.data.get("context") or {},
         "properties": _properties(want),
     }

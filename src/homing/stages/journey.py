@@ -188,7 +188,7 @@ def migrate(tx: Tx, run: Run, journey: Journey, *, now_ms: int) -> bool:
     return True
 
 
-def expel(tx: Tx, run: Run, journey: Journey, reason: str, *, desk: Desk) -> None:
+def expel(tx: Tx, run: Run, journey: Journey, *, reason: str, desk: Desk) -> None:
     """End a run whose person may not be in the journey any more; its goal is still counted."""
     over = engine.ended(run, RunSignal.EXIT, reason, at_ms=desk.now_ms)
     over = replace(over, watch_until=watch_until(journey, over, desk.now_ms))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from homing.ports import Tx
 
 
+# a plain number: each operation on a flag's own type costs a look-up
+_LOOKUP = int(SendFlag.LOOKUP)
+
+
 def move(tx: Tx, row: SendRow, state: str, *, was: str | None = None) -> None:
     """Count a send from one state into another, and set it on the row."""
     tx.books.count(f"sends:{was or row.state}", -1)
@@ -27,7 +31,11 @@ def refuse(tx: Tx, row: SendRow, refusal: gate.Refusal) -> None:
     """End a send that the gate does not let leave; its lane goes on."""
     move(tx, row, refusal.state)
     row.reason, row.lane, row.head = refusal.reason, None, 0
-    tx.sends.save(row)
+    if row.flags & _LOOKUP:
+        row.flags &= ~_LOOKUP
+        tx.sends.fill_in(row, tx.sends.data(row.id))  # it is looked up no more
+    else:
+        tx.sends.save(row)
     expired = refusal.state == SendState.EXPIRED
     log.info(SEND_EXPIRED if expired else SEND_SKIPPED, send=row.key, reason=refusal.reason)
 

@@ -177,11 +177,14 @@ class Round:
     async def _take(self, name: ListName, raw: Sequence[Any]) -> None:
         groups = {number: group for group, number in self.stage.plans.groups.items()}
         end_s = (await self._now()).end_s
-        rows = [listed_of(name, row, groups=groups, end_s=end_s) for row in raw]
-        sure = await self._made_sure(await self.stage.store.write(lambda tx: doubtful(tx, rows)))
-        for lot in _lots(rows, LOT):
+        # groups come whole: a lot at a time, nobody else waits for long
+        for lot in _lots(raw, LOT):
+            rows = [listed_of(name, row, groups=groups, end_s=end_s) for row in lot]
+            sure = await self._made_sure(
+                await self.stage.store.write(lambda tx, rows=rows: doubtful(tx, rows))  # type: ignore[misc]
+            )
             repaired = await self.stage.store.write(
-                lambda tx, lot=lot: self._take_lot(tx, name, lot, sure=sure)  # type: ignore[misc]
+                lambda tx, rows=rows, sure=sure: self._take_lot(tx, name, rows, sure=sure)  # type: ignore[misc]
             )
             if repaired:
                 crash.reached(crash.AFTER_REPAIRS)

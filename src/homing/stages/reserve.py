@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homing.core import consent, gate, mail_limits
-from homing.core.decide import address_of, root_of, template_data
+from homing.core import consent, gate, look_ups
+from homing.core.decide import root_of
 from homing.core.digests import address_trace
 from homing.core.effects import (
     CannotDo,
@@ -23,18 +23,17 @@ from homing.core.effects import (
     Wish,
     send_key,
 )
-from homing.core.errors import HomingError
 from homing.core.events import iso_time
 from homing.core.plans import Email, EmailClass
-from homing.core.wire import json_bytes
+from homing.core.wire import NotJson
 from homing.stages import calls, enlist, opt
+from homing.stages.resolve import BAD_DATA, Resolved, pack, resolved
 
 if TYPE_CHECKING:
     from homing.ports import Tx
     from homing.stages.cause import Cause
 
 NO_FLAGS = SendFlag(0)
-NO_DATA = b"{}"
 
 
 def carry_out(
@@ -102,12 +101,17 @@ def reserve_send(
 
 
 class _Draft(msgspec.Struct, frozen=True, gc=False):
-    """What a send is made of, resolved; and the reason if it may not leave."""
+    """
+    What a send is made of, resolved; and the reason if it may not leave.
+
+    ``lookup``: with what it is resolved again, once it is looked up.
+    """
 
     address: str | None
     data: bytes
     expires_at: int
     refusal: gate.Refusal | None
+    lookup: bytes | None
 
 
 def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) -> _Draft:
@@ -115,25 +119,54 @@ def _drafted(tx: Tx, want: WantSend, cause: Cause, *, email: Email, key: str) ->
     expires_at = cause.now_ms + int(email.deliver_within_s * 1000)
     facts: dict[str, object] = {"id": key, "time": iso_time(cause.now_ms)}
     root = root_of(cause.event, cause.person, send=facts, journey=cause.journey)
-    address, encoded = None, NO_DATA
-    refusal: gate.Refusal | None = cause.refusal
+    # also of one that does not leave: a preview shows it
+    found = resolved(want, root, cause.person, email=email)
+    refusal = cause.refusal or _refused(tx, cause, found, email=email, expires_at=expires_at)
+    lookup = None
+    if cause.plans.look_ups is not None and cause.refusal is None:
+        lookup = _lookup(want, cause, found, email=email, refusal=refusal)
+        refusal = refusal if lookup is None else None
+    return _Draft(found.address, found.data, expires_at, refusal, lookup)
+
+
+def _refused(
+    tx: Tx, cause: Cause, found: Resolved, *, email: Email, expires_at: int
+) -> gate.Refusal | None:
+    refusal = None
+    if not found.is_astray:
+        records = {} if found.address is None else tx.suppressions.of(found.address)
+        lacking = _lacking(cause, email)
+        asked = gate.Asked(email, found.address, records, cause.now_ms, expires_at, lacking)
+        refusal = gate.refusal_of(asked)
+    if refusal is None and found.problem is not None:
+        refusal = gate.Refusal("skipped", found.problem)
+    return refusal
+
+
+def _lookup(
+    want: WantSend, cause: Cause, found: Resolved, *, email: Email, refusal: gate.Refusal | None
+) -> bytes | None:
+    """With what a send is resolved again; None if no look-up can give it what it lacks."""
+    person, variables = cause.person, cause.plans.look_ups or {}
+    if look_ups.profile_of(person) is None:
+        return None
+    absent = look_ups.absent_of(variables.get(email.name, ()), found.seen)
+    lacking = look_ups.lacking(want, email, person, address=found.address, absent=absent)
+    if not lacking.keys or not _may_mend(lacking, found, refusal):
+        return None
     try:
-        address = address_of(want, root, cause.person, email_to=email.to)
-        records = {} if address is None else tx.suppressions.of(address)
-        asked = gate.Asked(
-            email, address, records, cause.now_ms, expires_at, _lacking(cause, email)
-        )  # fmt: skip
-        refusal = cause.refusal or gate.refusal_of(asked)
-        # also of one that does not leave: a preview shows it
-        data = template_data(want, root, email_data=email.data)
-        encoded = json_bytes(data)
-        # the address was the gate's to ask of; what else there is was checked at load
-        too_large = mail_limits.size_refusal_of(len(encoded))
-        if refusal is None and too_large is not None:
-            refusal = gate.Refusal("skipped", f"bad_send: {too_large}")
-    except HomingError as error:
-        refusal = refusal or gate.Refusal("skipped", f"bad_data: {error}"[:500])
-    return _Draft(address, encoded, expires_at, refusal)
+        return pack(cause, found.problem)
+    except NotJson:
+        return None
+
+
+def _may_mend(lacking: look_ups.Lacking, found: Resolved, refusal: gate.Refusal | None) -> bool:
+    """Whether what a look-up finds may let a send leave."""
+    if refusal is None:
+        return True
+    if found.is_astray or refusal.reason == gate.NO_EMAIL:
+        return bool(lacking.of_address)
+    return refusal.reason == found.problem and refusal.reason.startswith(BAD_DATA)
 
 
 def _lacking(cause: Cause, email: Email) -> tuple[str, ...]:
@@ -176,5 +209,6 @@ def _row(  # noqa: PLR0913  a row has many columns
         due_at=cause.now_ms,
         expires_at=draft.expires_at,
         data=draft.data,
-        flags=flags,
+        flags=flags if draft.lookup is None else flags | SendFlag.LOOKUP,
+        lookup=draft.lookup,
     )

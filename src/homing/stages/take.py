@@ -19,7 +19,7 @@ from homing.core.events import Happened
 from homing.core.journeys.run import Passage
 from homing.core.people import Identity, IdKind
 from homing.core.segment_calls import is_echo
-from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse_event
+from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, is_sample, parse_event
 from homing.core.splitting import Element
 from homing.log import EVENT_QUARANTINED, log
 from homing.ports import EventRow, Request
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 CONFLICT = "conflict: this id was taken in before with another body; the first stays"
 ECHO = "echo: our own call came back"
 OF_A_TEST = "of a test: an email sent by `homing send-test`"
+A_SAMPLE = "sample: SendGrid's test of the event webhook"
 OF_THE_ERASED = "erased: its person has been deleted"
 # entries into local audiences that may follow from one event, one from the other
 MAX_DERIVED = 50
@@ -168,11 +169,17 @@ class Taker:
             person = self._known.get(tx, cause.person.id)
             if person is not None:
                 event = cause.event
-                happened = Happened(event.id, data, cause.at_ms, event.received_ms)
+                # of a tick, when it fired: the run's last event may be of last week
+                received = event.received_ms if cause.passed_ms is None else cause.passed_ms
+                happened = Happened(event.id, data, cause.at_ms, received)
                 self._decide(tx, happened, person, comes_to_runs=True)
 
     def _derive(self, data: Mapping[str, Any], cause: Cause) -> None:
         self._derived.append((data, cause))
+
+    def remember(self, person: Person) -> None:
+        """Somebody else wrote a person: go on with them so."""
+        self._known.keep(person)
 
     def forget_people(self) -> None:
         """Somebody else wrote persons: read them again."""
@@ -275,6 +282,9 @@ class Taker:
         draft.message_id = event.sg_event_id or None
         if not event.known:
             draft.quarantine(f"unknown SendGrid event {event.type[:40]!r}")
+            return
+        if is_sample(event):
+            draft.filter(A_SAMPLE)
             return
         if TEST_ARG in event.homing:
             home.take_suppressions(tx, event, self.rules.plans)

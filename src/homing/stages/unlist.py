@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from homing.core.erasure import Done, Step
+from homing.core.marketing.contacts import addresses_refused, refusal_of_address
 from homing.core.marketing.works import ids_in
-from homing.core.outcomes import Rejected, api_message
+from homing.core.outcomes import Rejected, RetryLater, api_message
 from homing.core.wire import read_object
 from homing.stages import crash
 from homing.stages.catalog import LISTS
-from homing.stages.contact_jobs import CONTACTS, NO_LIST, NOTHING, ContactJobs, Trouble
+from homing.stages.contact_jobs import CONTACTS, NOTHING, ContactJobs, NoList, Trouble
 
 if TYPE_CHECKING:
     from homing.core.effects import Effect
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 
 SEARCH = f"{CONTACTS}/search/emails"
 ERASE_JOB = "/v3/recipients/erasejob"
-# how long what was written may take to become visible, and what was removed to be gone
-MAX_WAIT_MS = 3_600_000
+# about an hour: so long may what was written take to be visible, and what was removed to be gone
+MAX_LOOKS = 64
+# what is still there is removed once more after so many looks
+REMOVE_AGAIN = 8
 # an address that was never seen as a contact is looked up so often before it counts as none
 LOOKS_FOR_NONE = 2
 STILL_LISTED = "SendGrid shows it on the list an hour after it was taken off"
@@ -53,9 +57,13 @@ class Unlisting:
         if not effects:
             return
         name = job.lists[0]
-        list_id = await self.jobs.list_id(name)
+        try:
+            list_id = await self.jobs.list_id(name, made=False)
+        except NoList as error:
+            await self.jobs.settle(job, dead=dict.fromkeys(job.addresses, str(error)))
+            return
         if list_id is None:
-            await self.jobs.settle(job, dead=dict.fromkeys(job.addresses, NO_LIST))
+            await self._unlisted(job, name)  # nobody is on a list that is not there
             return
         found = await self._contacts(job, effects, list_id)
         on_it = {
@@ -63,16 +71,29 @@ class Unlisting:
             for address, contact in found.items()
             if list_id in (contact.get("list_ids") or ())
         }
-        # what we may have put there, and is not visible yet
-        hidden = await self._told(job, name) - set(found)
+        # what we have put there may not be visible yet, neither contacts nor that they are on it
+        told = await self._told(job, name)
+        hidden = told - set(found)
         if self._is_over(job):
             await self._unlisted(job, name, dead=dict.fromkeys(on_it, STILL_LISTED))
             return
+        for address in told & set(found) - set(job.removed):
+            on_it[address] = str(found[address]["id"])
         left = await self._unlisted(job, name, waiting=set(on_it) | hidden)
-        if on_it:
-            ids = ",".join(on_it.values())
-            await self._removed("DELETE", f"{LISTS}/{list_id}/contacts?contact_ids={ids}")
-        await self._again(left)
+        if left is not None:
+            await self._again(await self._taken_off(left, list_id, on_it))
+
+    async def _taken_off(self, job: Job, list_id: str, on_it: Mapping[str, str]) -> Job:
+        """Have contacts (ids by address) removed, those not yet removed above all."""
+        asked = () if job.looks % REMOVE_AGAIN == REMOVE_AGAIN - 1 else job.removed
+        ids = [quote(one, safe="") for address, one in on_it.items() if address not in asked]
+        if not ids:
+            return job
+        called = await self.jobs.calling(job)
+        path = f"{LISTS}/{quote(list_id, safe='')}/contacts?contact_ids={','.join(ids)}"
+        if await self._removed("DELETE", path) == 404:
+            self.jobs.catalog.forget_lists()
+        return replace(called, removed=tuple(on_it))
 
     async def erase(self, job: Job) -> None:
         """
@@ -86,7 +107,7 @@ class Unlisting:
         if not await self.jobs.open_effects(job):
             return
         try:
-            await self._erase(job)
+            await self._erase(await self.jobs.calling(job))
         except Trouble as trouble:
             if not isinstance(trouble.outcome, Rejected):
                 raise
@@ -103,7 +124,7 @@ class Unlisting:
         if self._is_over(job):
             left = await self.jobs.settle(job, dead=dict.fromkeys(found, STILL_A_CONTACT))
         elif found:
-            ids = ",".join(str(contact["id"]) for contact in found.values())
+            ids = ",".join(quote(str(contact["id"]), safe="") for contact in found.values())
             await self._removed("DELETE", f"{CONTACTS}?ids={ids}")
             crash.reached(crash.AFTER_CONTACTS)
             await self._note(job, Step.CONTACTS, contacts=len(found))
@@ -121,7 +142,7 @@ class Unlisting:
         await self.jobs.store.write(lambda tx: tx.erasures.note_of(job.lanes, done))
 
     def _is_over(self, job: Job) -> bool:
-        return self.jobs.clock.now_ms() - job.made_at > MAX_WAIT_MS
+        return job.looks > MAX_LOOKS
 
     async def _contacts(
         self, job: Job, effects: Sequence[Effect], list_id: str
@@ -135,24 +156,27 @@ class Unlisting:
 
     async def _found(self, addresses: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
         """The contacts of addresses that are visible, by address."""
-        answer = await self.jobs.answer("POST", SEARCH, {"emails": list(addresses)})
+        # an address that SendGrid would refuse is no contact's, and refuses the whole question
+        asked = [one for one in addresses if refusal_of_address(one) is None]
+        if not asked:
+            return {}
+        answer = await self.jobs.answer("POST", SEARCH, {"emails": asked})
         if answer.status == 404:
             return {}
+        if answer.status == 400:
+            named = addresses_refused(answer.body) & set(asked)
+            if named:
+                return await self._found(tuple(one for one in asked if one not in named))
         if answer.status != 200:
             raise Trouble(Rejected(f"HTTP {answer.status}: {api_message(answer.body)}"))
-        rows = read_object(answer.body).get("result")
-        contacts = (
-            (address.lower(), row.get("contact"))
-            for address, row in (rows.items() if isinstance(rows, dict) else ())
-            if isinstance(row, dict)
-        )
-        return {address: one for address, one in contacts if isinstance(one, dict) and "id" in one}
+        return _contacts_in(answer.body)
 
-    async def _removed(self, method: str, path: str, body: object = None) -> None:
+    async def _removed(self, method: str, path: str, body: object = None) -> int:
         answer = await self.jobs.answer(method, path, body)
         status = answer.status or 0
         if not 200 <= status < 300 and status != 404:
             raise Trouble(Rejected(f"HTTP {status}: {api_message(answer.body)}"))
+        return status
 
     async def _told(self, job: Job, name: str) -> set[str]:
         def read(tx: Tx) -> set[str]:
@@ -179,3 +203,24 @@ class Unlisting:
         """What is left of a job is looked at again."""
         if job is not None:
             await self.jobs.save(replace(self.jobs.later(job), calls=0))
+
+
+def _contacts_in(body: bytes) -> dict[str, Mapping[str, Any]]:
+    """
+    The contacts of an answer, by address.
+
+    Raises:
+        Trouble: It is no such answer.
+    """
+    rows = read_object(body).get("result")
+    if not isinstance(rows, dict):
+        raise Trouble(RetryLater("a search for contacts: expected its result, got something else"))
+    found: dict[str, Mapping[str, Any]] = {}
+    for asked, row in rows.items():
+        contact = row.get("contact") if isinstance(row, dict) else None
+        if isinstance(contact, dict) and isinstance(contact.get("id"), str):
+            # it may be another's contact that has this as an alternate address
+            email = contact.get("email")
+            if not isinstance(email, str) or email.lower() == asked.lower():
+                found[asked.lower()] = contact
+    return found

@@ -25,7 +25,7 @@ def withdraw(tx: Tx, person: Person, desk: journey.Desk) -> None:
         if run.is_alive and program is not None:
             lacking = consent.lacking(program.consent, person.consent)
             if lacking:
-                journey.expel(tx, run, program, consent.reason_of(lacking), desk=desk)
+                journey.expel(tx, run, program, reason=consent.reason_of(lacking), desk=desk)
     for row in tx.sends.open_of_person(person.id):
         if row.state in CLAIMABLE:
             lacking = consent.lacking(_required(tx, row, desk), person.consent)

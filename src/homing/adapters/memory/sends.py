@@ -34,6 +34,7 @@ class MemorySends:
         self._last: Table[None, int] = Table(journal)
         self._rows: Table[int, SendRow] = Table(journal)
         self._data: Table[int, bytes] = Table(journal)
+        self._lookups: Table[int, bytes] = Table(journal)
         self._once: Table[tuple[int, str, str], int] = Table(journal)
         self._of_origin: Table[int, tuple[int, ...]] = Table(journal)
         self._of_run: Table[int, tuple[int, ...]] = Table(journal)
@@ -58,6 +59,8 @@ class MemorySends:
         self._once[name] = send.id
         self._last[None] = max(send.id, self.next_id() - 1)
         self._data[send.id] = send.data
+        if send.lookup is not None:
+            self._lookups[send.id] = send.lookup
         _append(self._of_origin, send.origin, send.id)
         run = run_of(send.origin)
         if run is not None:
@@ -80,6 +83,25 @@ class MemorySends:
         """The deferred sends of a rule, oldest first."""
         rows = (self._rows[number] for number in self._deferred.numbers())
         return self._in_order(row for row in rows if row.rule == rule)[:limit]
+
+    def lookup(self, number: int) -> bytes | None:
+        """With what a send is resolved again once it is looked up; None if it is not to be."""
+        return self._lookups.get(number)
+
+    def fill_in(self, row: SendRow, data: bytes) -> None:
+        """Save a send that was looked up: with its address, traced, and its template data."""
+        kept = self._rows.get(row.id)
+        if kept is None:
+            return
+        self._lookups.drop(row.id)
+        self._data[row.id] = data
+        if row.address != kept.address:
+            if kept.address is not None:
+                _remove(self._traces, address_trace(kept.address), row.id)
+            self._put(replace(kept, address=row.address))
+            if row.address is not None:
+                self.add_trace(address_trace(row.address), row.id)
+        self.save(row)
 
     def mark_marketing(self, person: int, *, at: int, send: int) -> None:
         """Keep that a send of marketing left for a person at *at*; of a second time, the later."""
@@ -273,6 +295,7 @@ class MemorySends:
         self._put(replace(row, address=None, user="", reason=reason))
         self._attempts[number] = tuple(replace(a, detail="") for a in self.attempts(number))
         self._data.drop(number)
+        self._lookups.drop(number)
         self._unmark(number)
         if row.address is not None:
             _remove(self._traces, address_trace(row.address), number)
@@ -292,6 +315,7 @@ class MemorySends:
             self._rows.drop(row.id)
             self._once.drop((row.origin, row.rule, row.step))
             self._data.drop(row.id)
+            self._lookups.drop(row.id)
             self._attempts.drop(row.id)
             self._unmark(row.id)
             self._deferred.set(row.id, None)

@@ -63,6 +63,8 @@ class SqliteSends:
         if not self._changes():
             return False
         self._execute(SQL.save_data, (send.id, send.data))
+        if send.lookup is not None:
+            self._execute(SQL.save_lookup, (send.id, send.lookup))
         return True
 
     def deferred_due(self, *, now: int, limit: int) -> list[SendRow]:
@@ -77,6 +79,25 @@ class SqliteSends:
     def deferred_of(self, rule: str, *, limit: int) -> list[SendRow]:
         """The deferred sends of a rule, oldest first."""
         return self._rows(SQL.deferred_of, (rule, limit))
+
+    def lookup(self, number: int) -> bytes | None:
+        """With what a send is resolved again once it is looked up; None if it is not to be."""
+        data: bytes | None = self._execute(SQL.lookup, (number,)).get
+        return data
+
+    def fill_in(self, row: SendRow, data: bytes) -> None:
+        """Save a send that was looked up: with its address, traced, and its template data."""
+        place = self._execute(SQL.traced, (row.id,)).get
+        if place is None:
+            return
+        self._execute(SQL.prune_lookup, (row.id,))
+        self._execute(SQL.replace_data, (row.id, data))
+        if row.address != place[0]:
+            self._drop_traces(row.id)
+            self._execute(SQL.save_address, (row.address, row.id))
+            if row.address is not None:
+                self.add_trace(address_trace(row.address), row.id)
+        self.save(row)
 
     def mark_marketing(self, person: int, *, at: int, send: int) -> None:
         """Keep that a send of marketing left for a person at *at*; of a second time, the later."""
@@ -252,6 +273,7 @@ class SqliteSends:
         self._execute(SQL.erase, (number,))
         self._execute(SQL.erase_attempts, (number,))
         self._execute(SQL.prune_data, (number,))
+        self._execute(SQL.prune_lookup, (number,))
         self._execute(SQL.drop_marketing, (number,))
 
     def prune(self, before_ms: int, *, limit: int) -> int:
@@ -265,7 +287,8 @@ class SqliteSends:
         gone = [row for row in ended if row != (last,)]
         for (number,) in gone:
             self._drop_traces(number)
-        for sql in (SQL.prune, SQL.prune_data, SQL.prune_attempts, SQL.drop_marketing):
+        for sql in (SQL.prune, SQL.prune_data, SQL.prune_lookup, SQL.prune_attempts,
+                    SQL.drop_marketing):  # fmt: skip
             self._db.executemany(sql, gone)
         return len(gone) + self._prune_traces(limit)
 

@@ -26,7 +26,8 @@ class Job(msgspec.Struct, frozen=True):
     ``remote`` is SendGrid's own id, None while nobody knows whether the call was made: it may be
     made again. ``lists`` are ``[list.NAME]``s; ``effects`` and ``addresses`` what is settled with
     it; ``looks`` counts how often it was looked at, ``calls`` how often it was called.
-    ``failed_at`` is when a call of it first came to nothing, though the API was there.
+    ``strikes`` counts how often SendGrid said that it came to nothing; ``failures`` how often the
+    API did not cope with it, since ``failed_at``. ``removed`` are addresses whose removal it took.
     """
 
     number: int
@@ -40,7 +41,10 @@ class Job(msgspec.Struct, frozen=True):
     remote: str | None = None
     looks: int = 0
     calls: int = 0
+    strikes: int = 0
+    failures: int = 0
     failed_at: int | None = None
+    removed: tuple[str, ...] = ()
 
 
 def next_look_ms(looks: int) -> int:

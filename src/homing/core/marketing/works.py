@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import msgspec
 
 from homing.core.effects import Effect
 from homing.core.marketing.contacts import Contact
+from homing.core.marketing.jobs import JobKind
 from homing.core.marketing.members import ListMember
 
 UPSERT = "upsert"  # {"email", "fields", "custom"}
@@ -36,25 +36,17 @@ class Erasure(msgspec.Struct, frozen=True):
     email: str
 
 
-class Phase(StrEnum):
-    """What a piece of work is, from the first thing that is to be done; what differs comes after."""
-
-    UPSERT = "upsert"  # written, and added to lists
-    UNLIST = "unlist"
-    ERASE = "erase"
-
-
 @dataclass(slots=True)
 class Work:
     """
-    What is to be done about one address now, all of it in one phase.
+    What is to be done about one address now, all of one kind.
 
     ``effects`` are those of an upsert or an erasure, ``unlist`` those that take it off, by list;
     ``stale`` ones ask for nothing any more. ``oldest_ms`` is when the first was asked for.
     """
 
     address: str
-    phase: Phase
+    kind: JobKind
     oldest_ms: int
     lanes: set[int] = field(default_factory=set)
     effects: list[int] = field(default_factory=list)
@@ -93,19 +85,19 @@ def ready_of(
     for effect in effects:
         asked = _asked(effect, wanted)
         address, lane = asked.address, effect.lane
-        if asked.phase is None:
+        if asked.kind is None:
             stale.append(effect.id)
             continue
         work = works.get(address)
         is_after = address_of.get(lane, address) != address or (
-            work is not None and work.phase is not asked.phase
+            work is not None and work.kind is not asked.kind
         )
         if lane in blocked or address in blocked or is_after or not is_due(effect):
             blocked |= {lane, address}
             continue
         address_of[lane] = address
         if work is None:
-            work = works[address] = Work(address, asked.phase, effect.made_at)
+            work = works[address] = Work(address, asked.kind, effect.made_at)
         work.lanes.add(lane)
         _take(work, effect.id, asked)
     return Ready(list(works.values()), stale)
@@ -159,29 +151,29 @@ def by_lists(works: Iterable[Work]) -> dict[frozenset[str], list[Work]]:
 
 
 class _Asked(msgspec.Struct, frozen=True, gc=False):
-    """What an effect asks for, as things are; phase None: nothing."""
+    """What an effect asks for, as things are; kind None: nothing."""
 
     address: str
-    phase: Phase | None
+    kind: JobKind | None
     list: str | None = None
 
 
 def _asked(effect: Effect, wanted: Callable[[str, str], ListMember | None]) -> _Asked:
     if effect.kind == ERASE:
-        return _Asked(address_in(effect), Phase.ERASE)
+        return _Asked(address_in(effect), JobKind.ERASE)
     if effect.kind == UPSERT:
-        return _Asked(address_in(effect), Phase.UPSERT)
+        return _Asked(address_in(effect), JobKind.UPSERT)
     change = _LIST.decode(effect.payload)
     address = change.contact.email
     row = wanted(change.list, address)
     if row is not None:
-        return _Asked(address, Phase.UPSERT if row.wanted else Phase.UNLIST, change.list)
+        return _Asked(address, JobKind.UPSERT if row.wanted else JobKind.UNLIST, change.list)
     # of somebody we know nothing of, only a comparison of the list knows the contact
-    return _Asked(address, None if change.id is None else Phase.UNLIST, change.list)
+    return _Asked(address, None if change.id is None else JobKind.UNLIST, change.list)
 
 
 def _take(work: Work, number: int, asked: _Asked) -> None:
-    if asked.phase is Phase.UNLIST and asked.list is not None:
+    if asked.kind is JobKind.UNLIST and asked.list is not None:
         work.unlist.setdefault(asked.list, []).append(number)
         return
     work.effects.append(number)

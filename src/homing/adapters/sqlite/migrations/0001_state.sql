@@ -220,6 +220,9 @@ CREATE INDEX send_ended ON send (state, id) WHERE lane IS NULL AND state <> 'acc
 
 CREATE TABLE send_data (send INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
+-- with what a send is resolved again once it is looked up in Segment's Profile API
+CREATE TABLE send_lookup (send INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
 -- when a send of marketing left, and for whom: of a merged person, for the one it became
 CREATE TABLE marketing (send INTEGER PRIMARY KEY, person INTEGER NOT NULL, at INTEGER NOT NULL);
 CREATE INDEX marketing_person ON marketing (person, at);

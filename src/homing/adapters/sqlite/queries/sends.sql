@@ -12,6 +12,22 @@ ON CONFLICT (origin, rule, step) DO NOTHING;
 -- name: save_data
 INSERT INTO send_data (send, data) VALUES (?, ?);
 
+-- name: save_lookup
+INSERT INTO send_lookup (send, data) VALUES (?, ?);
+
+-- name: lookup
+SELECT data FROM send_lookup WHERE send = ?;
+
+-- name: prune_lookup
+DELETE FROM send_lookup WHERE send = ?;
+
+-- name: replace_data
+INSERT INTO send_data (send, data) VALUES (?1, ?2)
+ON CONFLICT (send) DO UPDATE SET data = excluded.data;
+
+-- name: save_address
+UPDATE send SET address = ? WHERE id = ?;
+
 -- name: data
 SELECT data FROM send_data WHERE send = ?;
 
