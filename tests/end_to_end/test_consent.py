@@ -65,9 +65,7 @@ class TestConsent:
             track(2, "Signed Up", {}, user="bob"),
             said(3, "Signed Up", "cay", marketing=False),
         )
-        await take(
-            w, track(4, "Offer Due", {}, user="ada"), track(5, "Offer Due", {}, user="cay")
-        )
+        await take(w, track(4, "Offer Due", {}, user="ada"), track(5, "Offer Due", {}, user="cay"))
         await take(w, said(6, UPDATED, "ada", marketing=False))
         await take(w, track(7, "Offer Due", {}, user="ada"))
 
@@ -77,7 +75,10 @@ class TestConsent:
             ("cay", "skipped", "consent: marketing"),
             ("ada", "skipped", "consent: marketing"),
         ] == reasons
-        runs = [json.loads(one) for one in (await w.service.command("journeys", "runs", "--json")).splitlines()]
+        runs = [
+            json.loads(one)
+            for one in (await w.service.command("journeys", "runs", "--json")).splitlines()
+        ]
         assert {("ada", "exited", "consent: marketing"), ("bob", "waiting", None)} == {
             (run["person"], run["state"], run["reason"]) for run in runs
         }
@@ -86,12 +87,12 @@ class TestConsent:
         assert "consent: marketing" in {one["refused"] for one in why["may_get"]}
         text = await w.service.command("why", "--not", "digest", "cay")
         assert "consent: marketing: required, and not given" in text
-        stats = json.loads(await w.service.command("stats", "nurture", "--json"))
+        stats = json.loads(await w.service.command("stats", "--journey", "nurture", "--json"))
         assert {"consent": 1} == stats["not_entered"]
 
         homeward = [
             (message["userId"], message["context"].get("consent"))
-            for message in w.segment.messages
+            for message in w.segment.received
             if message.get("event") == "Offer Considered"
         ]
         agreed = {"categoryPreferences": {"marketing": True}}

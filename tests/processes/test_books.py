@@ -33,7 +33,7 @@ class TestBooksOf:
             ("received", "duplicates", "pending", "done", "filtered", "quarantined", "dead"), 0
         ) == tables["events"]  # fmt: skip
         assert {"contacts", "suppressions", "segment"} == set(tables["effects"])
-        assert {"ready", "done", "dead", "dropped"} == set(tables["effects"]["segment"])  # type: ignore[call-overload]
+        assert {"ready", "sent", "done", "dead", "dropped"} == set(tables["effects"]["segment"])  # type: ignore[call-overload]
         assert {
             "reserved", "in_flight", "retry", "unknown", "parked", "accepted", "rejected",
             "skipped", "expired", "dropped",

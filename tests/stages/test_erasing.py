@@ -265,6 +265,18 @@ class TestTellingSendGrid:
         row = (await shop.events())[2]
         assert (EventState.DONE, "erased before: erasure 1") == (row.state, row.reason)
 
+    async def test_who_has_nothing_but_the_address_goes_too(self, shop: World) -> None:
+        """
+        Somebody anonymous who gave it; not somebody with a userId of their own.
+        """
+        said = {"email": "u1@x.io"}
+        await shop.take(identify(None, anonymousId="a1", traits=said))
+        await shop.take(identify(traits=said), identify("u2", traits=said))
+        await shop.take(delete())
+
+        left = await shop.tx(lambda tx: tx.people.newest(before=None, limit=9))
+        assert ["u2"] == [person.user_id for person in left]
+
     async def test_the_record_tells_of_nobody(self, shop: World) -> None:
         """
         Not even of whom it was asked.

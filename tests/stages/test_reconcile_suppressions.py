@@ -726,6 +726,36 @@ class TestRefused:
         assert 1 == report["blocks"]["pulled"]
         assert ("reconcile_refused", "unsubscribes") in await place.world.alerts()
 
+    async def test_where_nobody_can_be_asked_for_once_more_nothing_is_told_nor_lifted(self, place):
+        """
+        The lists were read: it is over all the same, and says so; the next one makes up for it.
+        """
+        await place.world.take(
+            identify("a", traits={"email": "a@x.io", "email_opt_out": True}, timestamp=_at(-HOUR))
+        )
+        await place.world.hear(
+            engagement("group_unsubscribe", "b@x.io", asm_group_id=12345, timestamp=AGO)
+        )
+        await place.told()
+        place.lists.rows["unsubscribes"].clear()
+        usual = place.lists
+
+        def api(call: Call) -> Answer:
+            asks = call.path.endswith("/search") or "/global/" in call.path
+            return NO_CONNECTION if asks else usual(call)
+
+        place.api.usual = api
+        report = await place.reconciled()
+
+        assert Counter() == drift(report)
+        assert report["unsubscribes"]["error"]
+        assert ("reconcile_refused", "unsubscribes") in await place.world.alerts()
+        place.api.usual = usual
+        assert {
+            "missing_here": 1, "repaired_here": 1, "missing_there": 1, "repaired_there": 1,
+        } == drift(await place.reconciled())  # fmt: skip
+        assert ("reconcile_refused", "unsubscribes") not in await place.world.alerts()
+
     async def test_groups_too_large_for_one_answer_are_read_one_by_one(self, place):
         """
         Those that are configured; without their times they count as of now.

@@ -32,7 +32,7 @@ SUPPRESSIONS_FIELDS: Final = {
     "unknown_groups": "rows of groups that are not in `sendgrid.groups`, by number: left alone",
     "from, to": "the window that was read; from null: all there was",
     "dry_run": "true: nothing was changed",
-    "error": "why it was refused, and the cure",
+    "error": "what could not be done with it, and the cure",
     "named": "the first 1,000 of what was missing over all lists: address, missing (here or "
     "there), change (opt_out or opt_in), at",
 }

@@ -25,14 +25,15 @@ LISTS_FIELDS: Final = {
     "extra": "who was on it and should not be: SendGrid is told",
     "strangers": "who was on it and was never added by Homing: left alone, unless `exclusive`",
     "young": "changed too lately to be judged by the export",
+    "refused": "who should be on it, and SendGrid has refused: `homing dead list` says why",
     "written": "changes that SendGrid is told of",
     "calls": "API calls that comparing took",
     "dry_run": "true: nothing was changed",
     "error": "why it was refused, and the cure",
 }
 LISTS_COLUMNS: Final = (
-    "list", "status", "members", "on_list", "missing", "extra", "strangers", "young", "written",
-    "calls", "error",
+    "list", "status", "members", "on_list", "missing", "extra", "strangers", "young", "refused",
+    "written", "calls", "error",
 )  # fmt: skip
 
 

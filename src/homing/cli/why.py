@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homing.core.effects import SendRow
     from homing.core.people import Person
     from homing.core.plans import Route
-    from homing.ports import EventRow
+    from homing.ports import EventRow, Tx
 
 EVENT_FIELDS: Final = {
     "asked": "event",
@@ -27,11 +27,12 @@ EVENT_FIELDS: Final = {
     "held, stopped_by, actions, explanation: of every rule, in the order in which they are asked",
     "changed_since": "traits that a rule reads and that were written after the event",
     "sends": "what it reserved or skipped, as `sends list` has it",
+    "attempts": "of these sends, and look-ups: send, number, at, outcome, detail",
     "effects": "what it asked for besides: id, dest, kind, state, reason, …",
     "runs": "what it did to runs of journeys: run, journey, key, at, what, step, name, reason, …",
     "entries": "of every journey in force that such an event may start: journey, held, outcome "
-    "(entered, restarted, not_held, missing_key, too_old, consent, alive, once, not_exited, too_soon, "
-    "none), words, run, explanation",
+    "(entered, restarted, not_held, missing_key, too_old, consent, alive, once, not_exited, "
+    "too_soon, none), words, run, explanation",
     "rules_of_runs": "what exits, goals and holds of the person's runs made of it: run, journey, "
     "key, rule, held, note, explanation",
     "note": "why there are no decisions",
@@ -41,6 +42,7 @@ PERSON_FIELDS: Final = {
     "person": "as `people list` has it",
     "names": "kind, value",
     "suppressions": "address, scope, suppressed, source, reason, at",
+    "lists": "as `people show` has them",
     "may_get": "email, to, refused, note: of every email, why it would not leave now",
     "runs": "the newest, as `journeys run` has them, without their sends",
     "events": "the newest, as `events list` has them",
@@ -62,8 +64,10 @@ NOT_FIELDS: Final = {
 SEND_FIELDS: Final = {
     "asked": "send",
     "send": "of a journey, as `sends list` has it",
+    "attempts": "and look-ups: send, number, at, outcome, detail",
     "run, waits_for, history, sends": "its run, as `journeys run` has it",
 }
+ATTEMPT_COLUMNS: Final = ("send", "number", "at", "outcome", "detail")
 LOOKED_AT: Final = 500
 SHOWN: Final = 5
 
@@ -133,7 +137,8 @@ def why_send(asker: Asker, send: SendRow) -> dict[str, Any]:
     run = find_run(asker.tx, send.key)
     nothing: dict[str, Any] = {"run": None, "waits_for": [], "history": [], "sends": []}
     story = nothing if run is None else run_story(asker.tx, run, asker.rules.programs)
-    return {"asked": "send", "send": send_view(send), **story}
+    attempts = _attempts(asker.tx, [send])
+    return {"asked": "send", "send": send_view(send), "attempts": attempts, **story}
 
 
 def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
@@ -150,6 +155,7 @@ def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
         "decisions": [],
         "changed_since": [],
         "sends": [send_view(send) for send in tx.sends.of_event(row.id)],
+        "attempts": _attempts(tx, tx.sends.of_event(row.id)),
         "effects": [effect_view(effect) for effect in tx.effects.of_event(row.id)],
         "runs": [] if person is None else done_to_runs(tx, row, person),
         "entries": [],
@@ -164,6 +170,17 @@ def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
     told["entries"] = entries_of(asker, happened, person)
     told["rules_of_runs"] = asked_of_runs(asker, happened, person)
     return told
+
+
+def _attempts(tx: Tx, sends: list[SendRow]) -> list[dict[str, object]]:
+    """What attempts of sends came to, but for plain acceptances."""
+    from homing.cli.views import attempt_view
+
+    return [
+        {"send": send.key, **attempt_view(attempt)}
+        for send in sends
+        for attempt in tx.sends.attempts(send.id)
+    ]
 
 
 def _why_undecided(row: EventRow, person: Person | None) -> str:
@@ -185,7 +202,7 @@ def why_person(asker: Asker, person: Person) -> dict[str, Any]:
         {
             "email": name,
             "to": address,
-            "refused": _refused(asker, name, address, person),
+            "refused": _refused(asker, name, address, person=person),
             "note": _bypass(asker, name, address),
         }
         for name in asker.plans.emails
@@ -222,7 +239,7 @@ def _address(asker: Asker, person: Person) -> str | None:
     return next(iter(addresses_of(asker.tx, person)), None)
 
 
-def _refused(asker: Asker, email: str, address: str | None, person: Person) -> str | None:
+def _refused(asker: Asker, email: str, address: str | None, *, person: Person) -> str | None:
     from homing.adapters.clock import SystemClock
     from homing.cli.deciding import refusal_now
 
@@ -250,7 +267,7 @@ def _why_not(asker: Asker, email: str, person: Person) -> dict[str, Any]:
         "email": email,
         "person": person.label,
         "to": address,
-        "refused": _refused(asker, email, address, person),
+        "refused": _refused(asker, email, address, person=person),
         "routes": [
             {
                 "rule": route.name,
@@ -311,6 +328,7 @@ def _event_out(told: Mapping[str, Any]) -> None:
         click.echo(text(f"changed since: {', '.join(told['changed_since'])}"))
     _journeys_of_event_out(told)
     _part_out("sends", told["sends"], sends.COLUMNS)
+    _part_out("attempts", told["attempts"], ATTEMPT_COLUMNS)
     _part_out("effects", told["effects"], ("id", "dest", "kind", "state", "rule", "reason"))
 
 
@@ -354,6 +372,7 @@ def _run_out(told: Mapping[str, Any]) -> None:
 
 def _send_out(told: Mapping[str, Any]) -> None:
     pairs_out(told["send"])
+    _part_out("attempts", told["attempts"], ATTEMPT_COLUMNS)
     _run_out(told)
 
 

@@ -204,7 +204,7 @@ def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
         person = people.with_zone(person, data)
         traits = people.traits_in(data)
         change = people.audience_change(data)
-        if change is not None and person.address is not None:
+        if change is not None and "email" in person.traits:
             # sent once for each of the person's addresses: none of them is a new one
             traits = {key: value for key, value in traits.items() if key != "email"}
         if traits:

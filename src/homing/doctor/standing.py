@@ -20,6 +20,7 @@ FRESH_MS: Final = 86_400_000
 # kind of an alert -> what to do
 _CURES: Final = {
     "action_failed": "correct the mapping of that rule; `homing dead list` has what failed",
+    "contacts_slow": "SendGrid's status page may say why; it is looked at again, and nothing is lost",
     "clock": "have the clock set by NTP",
     "not_run": "take the action out",
     "parked": "`homing sends --state parked`, then `homing resolve`",

@@ -185,7 +185,10 @@ async def assemble(
     wake = Waker(store, clock, taker, evaluate.caught_up)
     deliver.ticks_late_ms = wake.late_ms
     deliver.look_up = look_up_of(
-        store, clock, taker, source_of(profiles, settings.segment.profiles, token)
+        store,
+        clock,
+        taker=taker,
+        source=source_of(profiles, settings.segment.profiles, token),
     )
     alerts = _alerts_to(alert_url)
     contacts = Contacts(

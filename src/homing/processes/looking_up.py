@@ -66,7 +66,7 @@ def source_of(api: PlainHttpApi, profiles: Profiles | None, token: str | None) -
     return Source(api, profiles.space)
 
 
-def look_up_of(store: Store, clock: Clock, taker: Taker, source: Source | None) -> LookUp:
+def look_up_of(store: Store, clock: Clock, *, taker: Taker, source: Source | None) -> LookUp:
     """Look-ups that tell *taker* of the people they write."""
     return LookUp(store, clock, lambda: taker.rules, taker.remember, taker.forget_people, source)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homing.core import segment_calls
+from homing.core import people, segment_calls
 from homing.core.decide import root_of
 from homing.core.effects import Dest, NewEffect, WantAudience, WantContact, WantList
 from homing.core.events import iso_time
@@ -70,23 +70,26 @@ def change_audience(tx: Tx, want: WantAudience, cause: Cause) -> None:
 
 def follow(tx: Tx, before: Person, cause: Cause) -> None:
     """
-    The person has another address than *before*: lists follow, the old address is unlisted.
+    Let lists follow whom they are about, if it was another address or other people *before*.
 
-    Lists of audiences that the person was in without any address get the new one.
+    With another address the person's lists move. Whoever is in an audience, by the newest word
+    of two people that have become one, is on its lists, and who is not is on none.
     """
-    address, old = _address(cause.person), _address(before)
-    if address is None:
+    person = cause.person
+    address, old = _address(person), _address(before)
+    # said once for each of a person's addresses, an audience says nothing of which is theirs
+    has_moved = address != old and people.audience_change(cause.event.data) is None
+    if address is None or not (has_moved or person.merged != before.merged):
         return
     enlisting = _Enlisting(tx, cause, FOLLOWING)
-    for member in tx.members.of_person(cause.person.id):
+    for member in tx.members.of_person(person.id) if has_moved else ():
         if member.address == old and member.wanted:
             at = max(member.at, cause.at_ms)
             enlisting.want(member.list_name, address, wanted=True, at_ms=at)
-            enlisting.want(member.list_name, old, wanted=False, at_ms=at)
-    for audience, (is_member, at) in cause.person.audiences.items():
-        for target in cause.plans.lists_of(audience) if is_member else ():
-            if tx.members.get(target.name, address) is None:
-                enlisting.want(target.name, address, wanted=True, at_ms=at)
+            enlisting.want(member.list_name, member.address, wanted=False, at_ms=at)
+    for audience, (is_member, at) in person.audiences.items():
+        for target in cause.plans.lists_of(audience):
+            enlisting.agree(target.name, address, member=is_member, at_ms=at)
 
 
 def united(tx: Tx, person: Person) -> None:
@@ -145,6 +148,15 @@ class _Enlisting:
         for one in sorted(addresses):
             self.want(target.name, one, wanted=member, at_ms=self.cause.at_ms)
 
+    def agree(self, list_name: str, address: str, *, member: bool, at_ms: int) -> None:
+        """Have somebody on a list by one address at least, or by none."""
+        rows = self.tx.members.of_person(self.cause.person.id)
+        on = [row for row in rows if row.list_name == list_name and row.wanted]
+        if member and not on:
+            self.want(list_name, address, wanted=True, at_ms=at_ms)
+        for row in () if member else on:
+            self.want(list_name, row.address, wanted=False, at_ms=at_ms)
+
     def want(self, list_name: str, address: str, *, wanted: bool, at_ms: int) -> None:
         """Keep what is wanted, unless something newer is; SendGrid is to be told."""
         tx, cause = self.tx, self.cause
@@ -170,7 +182,7 @@ class _Enlisting:
     def tell_segment(self, want: WantAudience) -> None:
         """A cohort reaches any tool: as a boolean trait, and as the event of its change."""
         cause, name = self.cause, ENTERED if want.member else EXITED
-        why, who = cause_of(cause, f"audience/{want.audience}", 0), who_of(cause.person)
+        why, who = cause_of(cause, f"audience/{want.audience}/{name}", 0), who_of(cause.person)
         track = partial(segment_calls.track_call, event=name, properties=_properties(want))
         identify = partial(segment_calls.identify_call, traits={want.audience: want.member})
         try:

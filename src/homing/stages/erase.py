@@ -105,6 +105,7 @@ def erase_people(
     known.forget()
     for person in persons:
         going.let_go(person)
+    going.let_go_of_addresses()
     return going.record(names)
 
 
@@ -159,6 +160,14 @@ class _Going:
         tx.people.delete(ids, last_event=tx.events.cursor().next_event)
         self.persons, self.events = self.persons + 1, self.events + len(rows)
         self.people += ids
+
+    def let_go_of_addresses(self) -> None:
+        """Who is known by one of their addresses, and by no userId, is nobody else."""
+        for address in list(self.lane_of):
+            number = self.tx.people.find(Identity(IdKind.EMAIL, address))
+            person = None if number is None else self.tx.people.get(number)
+            if person is not None and person.user_id is None:
+                self.let_go(person)
 
     def record(self, identities: Sequence[Identity]) -> Erased:
         """What is left: opt-outs under their hash, what SendGrid is to be told, the record."""
@@ -265,11 +274,12 @@ def strike_events(tx: Tx, rows: Iterable[EventRow], names: Sequence[str]) -> Non
     kept = list(rows)
     for row in kept:
         tx.events.anonymise(row.id)
-        name = None if row.name is None else struck(row.name, names)
-        reason = None if row.reason is None else struck(row.reason, names)
-        if (name, reason) != (row.name, row.reason):
-            nobody = replace(row, person=None, message_id=None, name=name, reason=reason)
-            tx.events.replace(nobody)
+        said = (row.type, row.name, row.reason)
+        kind, name, reason = (None if text is None else struck(text, names) for text in said)
+        if (kind, name, reason) != said:
+            tx.events.replace(
+                replace(row, person=None, message_id=None, type=kind, name=name, reason=reason)
+            )
     tx.events.ask_erasure((row.request, row.item) for row in kept)
 
 

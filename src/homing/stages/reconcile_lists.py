@@ -31,10 +31,11 @@ from homing.core.wire import json_bytes
 from homing.log import LISTS_RECONCILED, RECONCILE_FAILED, log
 from homing.stages import crash
 from homing.stages.asking import Asker, Refused, Unanswered
-from homing.stages.catalog import Catalog, Known
+from homing.stages.catalog import Catalog, Known, NotMade
 from homing.stages.contact_jobs import CONTACTS
 
 if TYPE_CHECKING:
+    from homing.core.effects import Effect
     from homing.core.people import Person
     from homing.core.plans import ContactList, Plans
     from homing.ports import Clock, Files, Store, Tx
@@ -44,7 +45,8 @@ RULE: Final = "reconcile"
 KEY: Final = "reconcile:list:"
 """What the store's settings that hold reports begin with; the list's name follows."""
 
-PAGE: Final = 2_000
+# a transaction's worth: sends wait for it
+PAGE: Final = 500
 FIRST_S: Final = 30.0
 RETRY_S: Final = 60.0
 LOOK_S: Final = 10.0
@@ -60,11 +62,16 @@ class CannotReconcile(HomingError):
 
 
 class Kept(msgspec.Struct):
-    """What is kept of a list: the run under way, its export, and the last that ended."""
+    """
+    What is kept of a list: the run under way, its export, and the last that ended.
+
+    ``compared_at`` is when the last began that was no dry run.
+    """
 
     current: Report | None = None
     export: str | None = None
     last: Report | None = None
+    compared_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -164,13 +171,19 @@ class ListReconciler:
         self.wake.set()
 
     async def _run(self, lists: Sequence[ContactList], *, dry: bool) -> None:
+        unanswered: Unanswered | None = None
         for one in lists:
             comparison = Comparison(self, one, dry=dry)
             try:
                 await comparison.run()
-            except (Refused, UnreadableExport) as error:
+            except (Refused, NotMade, UnreadableExport) as error:
                 await comparison.refuse(_with_cure(error))
+            except Unanswered as error:
+                # the others may be had; this one is gone on with later
+                unanswered = error
             self.on_repaired()
+        if unanswered is not None:
+            raise unanswered
 
 
 @dataclass(slots=True)
@@ -189,19 +202,20 @@ class Comparison:
 
         Raises:
             Unanswered: SendGrid did not answer; it goes on later with the export it asked for.
-            Refused: SendGrid does not let it be done.
+            Refused, NotMade: SendGrid does not let it be done.
             UnreadableExport: Its file cannot be read.
         """
         stage, calls = self.stage, self.stage.asker.calls
         self.kept = await stage.store.write(self._opened)
         # also whom it is being told of now: that may be done, and not be in the export
-        self.busy = await stage.store.write(_busy)
+        await self._note_busy()
         report = self._report
         catalog = Catalog(stage.asker, stage.clock, known=stage.known)
-        list_id = await catalog.list_id(self.target.title)
-        actual = await self._exported(list_id)
+        title = self.target.title
+        list_id = await (catalog.find_list(title) if self.dry else catalog.list_id(title))
+        actual = {} if list_id is None else await self._exported(list_id)
         report.on_list = len(actual)
-        self.busy |= await stage.store.write(_busy)
+        await self._note_busy()
         after = ""
         while rows := await stage.store.write(partial(self._page, after=after)):
             after = rows[-1].address
@@ -229,10 +243,13 @@ class Comparison:
         if before is None or before.dry_run != self.dry or now - before.began_at > MAX_WAIT_S * 1e3:
             kept.export = None
             before = None
-        began_at = now if before is None or kept.export is None else before.began_at
-        kept.current = Report(
-            self.target.name, self.target.title, began_at=began_at, dry_run=self.dry
-        )
+        kept.current = Report(self.target.name, self.target.title, began_at=now, dry_run=self.dry)
+        if before is not None and kept.export is not None:
+            # what it had found is told of, and too young to be found again
+            kept.current = replace(
+                kept.current, began_at=before.began_at, missing=before.missing,
+                extra=before.extra, written=before.written,
+            )  # fmt: skip
         _keep(tx, self.target.name, kept)
         return kept
 
@@ -242,8 +259,8 @@ class Comparison:
         """Contact ids by address, of everybody on the list."""
         if self.kept.export is None:
             body = {"list_ids": [list_id], "file_type": "csv"}
-            asked = await self.stage.asker.json("POST", EXPORTS, body)
-            self.kept.export = str(asked["id"])
+            asked = await self.stage.asker.object("POST", EXPORTS, body)
+            self.kept.export = _export_of(asked)
             await self.stage.store.write(self._save)
         found: dict[str, str] = {}
         for url in await self._ready():
@@ -260,19 +277,42 @@ class Comparison:
         path = f"{EXPORTS}/{quote(self.kept.export or '', safe='')}"
         waited_s, wait_s = 0.0, FIRST_WAIT_S
         while waited_s < MAX_WAIT_S:
-            shown = await self.stage.asker.json("GET", path)
-            status = shown.get("status") if isinstance(shown, dict) else None
+            shown = await self._shown(path)
+            status = shown.get("status")
             if status == "ready":
-                return [str(url) for url in shown.get("urls") or ()]
+                urls = shown.get("urls")
+                return [str(url) for url in urls] if isinstance(urls, list) else []
             if status == "failure":
-                self.kept.export = None
-                await self.stage.store.write(self._save)
+                await self._forget_export()
                 msg = f"SendGrid could not make it: {shown.get('message')}"
                 raise UnreadableExport(msg)
             await self.stage.asker.sleep(wait_s)
             waited_s, wait_s = waited_s + wait_s, min(LAST_WAIT_S, wait_s * 2)
         msg = f"an export was not ready after {MAX_WAIT_S / 60:.0f} minutes"
         raise Unanswered(msg)
+
+    async def _shown(self, path: str) -> Mapping[str, Any]:
+        try:
+            return await self.stage.asker.object("GET", path)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            await self._forget_export()
+            msg = f"SendGrid has forgotten an export: {error}"
+            raise Unanswered(msg) from error
+
+    async def _forget_export(self) -> None:
+        self.kept.export = None
+        await self.stage.store.write(self._save)
+
+    async def _note_busy(self) -> None:
+        """Addresses that SendGrid is being told of, or is about to be, page by page."""
+        jobs = await self.stage.store.write(lambda tx: tx.jobs.all())
+        self.busy |= {address for job in jobs for address in job.addresses}
+        after = 0
+        while ready := await self.stage.store.write(partial(_ready, after=after)):
+            self.busy |= {address_in(effect) for effect in ready}
+            after = ready[-1].id
 
     # -- the comparison
 
@@ -289,18 +329,16 @@ class Comparison:
             verdict = verdict_of(row, is_on=is_on, began_at=report.began_at, busy=self.busy)
             match verdict:
                 case Verdict.MISSING:
-                    report.missing += 1
-                    self._ask(tx, row, contact=_contact_of(tx, row, self.stage.plans))
+                    contact = _contact_of(tx, row, self.stage.plans)
+                    self._tell(tx, row, contact=contact, contact_id=None)
                 case Verdict.EXTRA:
-                    report.extra += 1
-                    self._ask(tx, row, contact=Contact(row.address), contact_id=contact_id)
-                case Verdict.YOUNG:
-                    report.young += 1
-                case Verdict.UNTOLD if not self.dry:
+                    self._tell(tx, row, contact=Contact(row.address), contact_id=contact_id)
+                case Verdict.UNTOLD:
                     untold.append(row)
-                case Verdict.AGREED | Verdict.UNTOLD:
+                case Verdict.YOUNG | Verdict.REFUSED | Verdict.AGREED:
                     pass
-        for told in (True, False):
+            _count(report, verdict)
+        for told in (True, False) if not self.dry else ():
             addresses = [row.address for row in untold if row.wanted is told]
             tx.members.tell(self.target.name, addresses, told=told, at=self.stage.clock.now_ms())
         self._save(tx)
@@ -310,39 +348,36 @@ class Comparison:
         self._report.strangers = len(actual)
         if not self.target.exclusive:
             return
-        strangers = sorted(actual.items())
+        strangers = [row for row in actual.items() if row[0] not in self.busy]
         for start in range(0, len(strangers), PAGE):
             lot = strangers[start : start + PAGE]
             await self.stage.store.write(partial(self._remove, lot=lot))
 
     def _remove(self, tx: Tx, *, lot: Sequence[tuple[str, str]]) -> None:
-        now = self.stage.clock.now_ms()
         for address, contact_id in lot:
-            # a lane of its own: it is nobody we know
-            row = ListMember(
-                self.target.name, address, -abs(address_trace(address)), wanted=False, at=now,
-                changed_at=now,
-            )  # fmt: skip
             self._report.extra += 1
-            self._ask(tx, row, contact=Contact(address), contact_id=contact_id)
+            # a lane of its own: it is nobody we know, and nothing is kept of them
+            lane = -abs(address_trace(address))
+            self._ask(tx, lane, contact=Contact(address), contact_id=contact_id)
         self._save(tx)
 
-    def _ask(
-        self, tx: Tx, row: ListMember, *, contact: Contact, contact_id: str | None = None
-    ) -> None:
-        """Have SendGrid told of one address."""
+    def _tell(self, tx: Tx, row: ListMember, *, contact: Contact, contact_id: str | None) -> None:
+        """Have SendGrid told of a row."""
+        if not self.dry:
+            tx.members.save(replace(row, changed_at=self.stage.clock.now_ms()))
+        self._ask(tx, row.person, contact=contact, contact_id=contact_id)
+
+    def _ask(self, tx: Tx, lane: int, *, contact: Contact, contact_id: str | None) -> None:
         if self.dry:
             return
         now = self.stage.clock.now_ms()
-        tx.members.save(replace(row, changed_at=now))
         payload = {
             "list": self.target.name, "contact": msgspec.to_builtins(contact), "id": contact_id,
         }  # fmt: skip
         tx.effects.add(
             NewEffect(
-                dest=Dest.CONTACTS, kind=LIST, lane=row.person, payload=json_bytes(payload),
-                event=None, rule=RULE, person=row.person if row.person > 0 else None,
-                made_at=now, due_at=now,
+                dest=Dest.CONTACTS, kind=LIST, lane=lane, payload=json_bytes(payload),
+                event=None, rule=RULE, person=lane if lane > 0 else None, made_at=now, due_at=now,
             )
         )  # fmt: skip
         tx.books.count("effects:contacts:ready")
@@ -362,6 +397,8 @@ class Comparison:
         report, name = self._report, self.target.name
         kept = kept_of(tx, name)
         kept.current, kept.export, kept.last = None, None, report
+        if not report.dry_run:
+            kept.compared_at = report.began_at
         _keep(tx, name, kept)
         now = self.stage.clock.now_ms()
         if report.status == "refused":
@@ -388,19 +425,34 @@ def _keep(tx: Tx, name: str, kept: Kept) -> None:
 
 
 def _is_due(kept: Kept, target: ContactList, now: int) -> bool:
-    if kept.current is not None or kept.last is None:
+    if kept.compared_at is None or (kept.current is not None and not kept.current.dry_run):
         return True
-    return now - kept.last.began_at >= target.reconcile_s * 1000
+    return now - kept.compared_at >= target.reconcile_s * 1000
 
 
-def _busy(tx: Tx) -> set[str]:
-    """Addresses that SendGrid is being told of, or is about to be."""
-    busy = {address for job in tx.jobs.all() for address in job.addresses}
-    after = 0
-    while ready := tx.effects.ready(Dest.CONTACTS, after=after, limit=PAGE):
-        busy |= {address_in(effect) for effect in ready}
-        after = ready[-1].id
-    return busy
+def _count(report: Report, verdict: Verdict) -> None:
+    match verdict:
+        case Verdict.MISSING:
+            report.missing += 1
+        case Verdict.EXTRA:
+            report.extra += 1
+        case Verdict.YOUNG:
+            report.young += 1
+        case Verdict.REFUSED:
+            report.refused += 1
+        case Verdict.AGREED | Verdict.UNTOLD:
+            pass
+
+
+def _ready(tx: Tx, *, after: int) -> list[Effect]:
+    return tx.effects.ready(Dest.CONTACTS, after=after, limit=PAGE)
+
+
+def _export_of(asked: Mapping[str, Any]) -> str:
+    if not isinstance(asked.get("id"), str):
+        msg = "SendGrid took an export, and gave no id to ask for"
+        raise UnreadableExport(msg)
+    return str(asked["id"])
 
 
 def _contact_of(tx: Tx, row: ListMember, plans: Plans) -> Contact:

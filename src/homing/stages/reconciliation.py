@@ -74,12 +74,12 @@ class Round:
         try:
             while (name := (await self._now()).next_list()) is not None:
                 await self._read_or_say(name)
-            for name in (ListName.UNSUBSCRIBES, ListName.GROUPS):
-                await self._compare(name)
         except Unanswered as error:
             said = str(error)
             await self._change(lambda one: setattr(one, "error", said))
             raise
+        for name in (ListName.UNSUBSCRIBES, ListName.GROUPS):
+            await self._compare_or_say(name)
         await self.stage.store.write(self._end)
 
     async def _now(self) -> Reconciliation:
@@ -200,6 +200,14 @@ class Round:
 
         return self._changed(tx, take)
 
+    async def _compare_or_say(self, name: ListName) -> None:
+        try:
+            await self._compare(name)
+        except Unanswered as error:
+            # what was not held against the list is by the next one, which reads it anew
+            said = error
+            await self.stage.store.write(lambda tx: self._complain(tx, name, said, state=READ))
+
     async def _compare(self, name: ListName) -> None:
         """Hold our opt-outs against a list that was read as a whole."""
         one = await self._now()
@@ -284,6 +292,8 @@ class Round:
                 answer = await asker.json("POST", path, {"recipient_emails": list(lot)})
                 found |= {str(one).lower() for one in answer or ()}
             return found.intersection(addresses)
+        if scope != GLOBAL:
+            return set(addresses)  # a reload has taken the group: nothing is done of it
         for address in addresses:
             path = f"/v3/asm/suppressions/global/{quote(address, safe='')}"
             if await asker.json("GET", path):

@@ -70,7 +70,8 @@ def _enlist(tx: Tx, wish: WantContact | WantList | WantAudience, cause: Cause) -
             enlist.change_list(tx, wish, cause)
         case WantAudience():
             enlist.change_audience(tx, wish, cause)
-            if wish.changed and not wish.stated and cause.derive is not None:
+            is_news = wish.changed and not wish.stated and not cause.is_draft
+            if is_news and cause.derive is not None:
                 cause.derive(enlist.derived_event(wish, cause), cause)
 
 

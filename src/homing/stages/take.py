@@ -265,14 +265,22 @@ class Taker:
             draft.erase(tx)
             draft.filter(OF_THE_ERASED)
             return
+        before = self._before(tx, data)
         person = identity.person_of(tx, self._known, data, united=self._united)
         if person is None:
             draft.quarantine(NOBODY)
             return
         draft.person = person.id
         happened = Happened(draft.number, data, draft.at, draft.received)
-        self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs)
+        self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs, before=before)
         self.follow_up(tx)
+
+    def _before(self, tx: Tx, data: Mapping[str, Any]) -> Person | None:
+        """Who somebody was before an event that may name or unite people, if lists follow them."""
+        if not self.rules.plans.lists or data.get("type") not in ("identify", "alias"):
+            return None
+        found = (self._known.find(tx, name) for name in people.identities_of(data))
+        return next((person for person in found if person is not None), None)
 
     def _of_sendgrid(self, tx: Tx, draft: _Draft, event: EmailEvent | UnusableEvent) -> None:
         if isinstance(event, UnusableEvent):
@@ -381,7 +389,10 @@ class Taker:
                 over = Passage(run.id, now, "exited", run.step, reason="erased")
                 self.observer.passed(run, over)
 
-    def _decide(self, tx: Tx, event: Happened, person: Person, *, comes_to_runs: bool) -> None:
+    def _decide(
+        self, tx: Tx, event: Happened, person: Person, *, comes_to_runs: bool,
+        before: Person | None = None,
+    ) -> None:  # fmt: skip
         decision = decide(event, person, self.rules)
         if decision.person is not person:
             tx.people.save(decision.person)
@@ -390,8 +401,9 @@ class Taker:
                 self._ledger.write(tx)  # it reads and writes sends, too
                 withdraw(tx, decision.person, self.desk())
         plans, now_ms = self.rules.plans, self.clock.now_ms()
-        if plans.lists and decision.person.address != person.address:
-            enlist.follow(tx, person, Cause(event, decision.person, plans, now_ms))
+        before = before or person
+        if plans.lists and decision.person is not before:
+            enlist.follow(tx, before, Cause(event, decision.person, plans, now_ms))
         if decision.wishes:
             cause = Cause(event, decision.person, plans, now_ms, derive=self._derive)
             for number, wish in enumerate(decision.wishes):

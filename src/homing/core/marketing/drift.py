@@ -31,6 +31,9 @@ class Verdict(StrEnum):
     EXTRA = "extra"  # should not be, and is
     YOUNG = "young"  # changed too lately to be judged by this export
     UNTOLD = "untold"  # as it should be, though we had not heard that it is
+    REFUSED = (
+        "refused"  # should be on the list, and SendGrid has refused it: a dead effect says why
+    )
 
 
 class Report(msgspec.Struct):
@@ -51,6 +54,7 @@ class Report(msgspec.Struct):
     extra: int = 0
     strangers: int = 0
     young: int = 0
+    refused: int = 0
     written: int = 0
     calls: int = 0
     dry_run: bool = False
@@ -68,8 +72,10 @@ def verdict_of(row: ListMember, *, is_on: bool, began_at: int, busy: Container[s
     """
     if row.changed_at > began_at - LAG_MS or row.address in busy:
         return Verdict.YOUNG
-    if row.wanted is not is_on:
-        return Verdict.MISSING if row.wanted else Verdict.EXTRA
+    if row.wanted and not is_on:
+        return Verdict.REFUSED if row.told is False else Verdict.MISSING
+    if is_on and not row.wanted:
+        return Verdict.EXTRA
     return Verdict.AGREED if row.told is is_on else Verdict.UNTOLD
 
 
