@@ -10,6 +10,7 @@ The whole path on one page. Read this first.
                  the person's runs of journeys                stages/journey.py
     wake       runs whose time is over become ticks  worker   stages/wake.py
     deliver    claim -> intent -> send -> outcome  worker     stages/deliver.py
+                 what does it lack? ask Segment               stages/look_up.py
                  may it leave now?                            stages/admit.py
     suppress   opt-outs and opt-ins -> SendGrid    worker     stages/suppress.py
     contacts   people -> Marketing contacts, lists   worker  stages/contacts.py

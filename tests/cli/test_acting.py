@@ -189,13 +189,13 @@ class TestErase:
         assert 1 == act("erase", "--email", "U2@example.com", "--yes", "--json").row["people"]
         assert 1 == act("people", "u2").code
 
-    def test_twice_is_nobody(self, act: Command) -> None:
+    def test_twice_does_nothing_more(self, act: Command) -> None:
         """Done is done."""
         act("erase", "--email", "u1@example.com", "--yes")
 
         again = act("erase", "--email", "u1@example.com", "--yes", "--json")
 
-        assert (0, "nobody") == (again.code, again.row["status"])
+        assert (0, "repeated") == (again.code, again.row["status"])
 
     @pytest.mark.parametrize(
         "args", [(), ("--user", "u1", "--email", "u1@example.com"), ("--user", "u1")]

@@ -14,7 +14,7 @@ from homing.cli import db
 
 class TestBackup:
     def test_there_and_back(self, copy: Path, act: Command, tmp_path: Path) -> None:
-        """What was erased by accident is there again, and mail is held."""
+        """What it was then it is again, but for who was erased since; and mail is held."""
         made = act("backup", tmp_path / "kept", "--json").row
         act("erase", "--user", "u1", "--yes")
         refused = act("restore", tmp_path / "kept")
@@ -26,7 +26,9 @@ class TestBackup:
         assert 1 == refused.code
         assert set(backups.RESTORE_FIELDS) == set(put)
         assert str(copy / "homing.db") == put["store"]
-        assert "u1" == act("people", "u1", "--json").row["person"]["user_id"]
+        assert 1 == put["erased_again"]
+        assert 1 == act("people", "u1").code
+        assert "u2" == act("people", "u2", "--json").row["person"]["user_id"]
         may_get = act("why", "u1", "--json").row["may_get"]
         assert any("paused: mail: restored" in str(one["refused"]) for one in may_get)
         assert "mail" == act("resume", "mail", "--json").row["name"]

@@ -18,6 +18,8 @@ FULL = Person(
     did={"Viewed\x1f3": (1, 2, 3)},
     audiences={"vip": (True, 9)},
     zone="Europe/Berlin",
+    consent={"marketing": True, "ads": False},
+    consent_at=10,
     merged=(7, 8),
 )  # fmt: skip
 
@@ -67,6 +69,22 @@ class TestSave:
         await store.write(lambda tx: tx.people.save(full))
 
         assert full == await store.write(lambda tx: tx.people.get(added.id))
+
+    async def test_who_agreed_to_nothing_is_not_somebody_unknown(self, store: Store) -> None:
+        """
+        Empty preferences refuse everything; none say nothing.
+        """
+
+        def job(tx: Tx) -> list[object]:
+            person = tx.people.add((user("u1"),))
+            tx.people.save(replace(person, consent={}, consent_at=5))
+            return [tx.people.add((user("u2"),)).consent, tx.people.get(person.id)]
+
+        nothing, refusing = await store.write(job)
+
+        assert nothing is None
+        assert isinstance(refusing, Person)
+        assert ({}, 5) == (refusing.consent, refusing.consent_at)
 
 
 class TestLink:

@@ -37,6 +37,65 @@ def fly(tx: Tx, number: int) -> SendRow:
     return row
 
 
+class TestLookup:
+    NEW = send(1, address=None, flags=SendFlag.LOOKUP, lookup=b'{"event":1}')
+
+    async def test_what_it_is_resolved_with_is_kept_until_it_is_filled_in(
+        self, store: Store
+    ) -> None:
+        """
+        Then it has an address, found by its trace, and its data; and the rest of the row is saved.
+        """
+
+        def job(tx: Tx) -> list[object]:
+            tx.sends.reserve(self.NEW, lane=LANE)
+            kept = tx.sends.lookup(1)
+            row = got(tx, 1)
+            row.address, row.flags, row.due_at = "new@x.io", 0, NOON + 5
+            tx.sends.fill_in(row, b'{"a":1}')
+            return [kept, tx.sends.lookup(1), tx.sends.data(1), row == got(tx, 1)]
+
+        assert [b'{"event":1}', None, b'{"a":1}', True] == await store.write(job)
+        key = address_trace("new@x.io")
+        traced = await store.write(lambda tx: tx.sends.by_trace(key, limit=5))
+        assert [(1, "new@x.io", 1)] == [(row.id, row.address, row.head) for row in traced]
+
+    async def test_a_send_that_goes_elsewhere_leaves_no_trace_where_it_was_to_go(
+        self, store: Store
+    ) -> None:
+        """
+        What is sent to an address is found by it, and nothing else.
+        """
+
+        def job(tx: Tx) -> list[list[SendRow]]:
+            tx.sends.reserve(send(1, address="old@x.io", lookup=b"{}"), lane=LANE)
+            tx.sends.add_trace(address_trace("old@x.io"), 1)
+            for address in ("new@x.io", None):
+                row = got(tx, 1)
+                row.address = address
+                tx.sends.fill_in(row, b"{}")
+            addresses = ("old@x.io", "new@x.io")
+            return [tx.sends.by_trace(address_trace(one), limit=5) for one in addresses]
+
+        assert [[], []] == await store.write(job)
+
+    async def test_it_goes_with_the_send(self, store: Store) -> None:
+        """
+        Erased, pruned, or of nobody: nothing is left of the event.
+        """
+
+        def job(tx: Tx) -> list[object]:
+            for number in (1, 2, 3):
+                new = send(number, origin=number, state="skipped", lookup=b"{}")
+                tx.sends.reserve(new, lane=None)
+            tx.sends.erase(1)
+            tx.sends.prune(NOON + 1, limit=10)
+            tx.sends.fill_in(replace(got(tx, 3), id=9), b"{}")
+            return [tx.sends.lookup(number) for number in (1, 2, 3, 9)]
+
+        assert [None, None, b"{}", None] == await store.write(job)
+
+
 class TestReserve:
     async def test_every_column_comes_back(self, store: Store) -> None:
         """

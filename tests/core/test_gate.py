@@ -18,10 +18,11 @@ def asked(
     address: str | None = "ada@x.io",
     now_ms: int = 10,
     expires_at: int = 11,
+    lacking: tuple[str, ...] = (),
 ) -> Asked:
     """A send to an address that is suppressed in these scopes."""
     records = {scope: Suppression(scope, True, 1, Source.SENDGRID) for scope in scopes}
-    return Asked(email, address, records, now_ms, expires_at)
+    return Asked(email, address, records, now_ms, expires_at, lacking)
 
 
 class TestRefusalOf:
@@ -37,6 +38,9 @@ class TestRefusalOf:
         ("question", "refusal"),
         [
             (asked(address=None), Refusal("skipped", "no_email")),
+            (asked(lacking=("marketing", "ads")), Refusal("skipped", "consent: marketing, ads")),
+            (asked(lacking=("ads",), email=TRANSACTIONAL), Refusal("skipped", "consent: ads")),
+            (asked("global", lacking=("ads",)), Refusal("skipped", "suppressed: global")),
             (asked("global"), Refusal("skipped", "suppressed: global")),
             (asked("group:newsletter"), Refusal("skipped", "suppressed: group:newsletter")),
             (asked("bounce", email=TRANSACTIONAL), Refusal("skipped", "suppressed: bounce")),

@@ -464,3 +464,45 @@ class TestPartitionOf:
 
         assert people.partition_of(identity) == people.partition_of(Identity(kind, value))
         assert 0 <= people.partition_of(identity) < people.PARTITIONS
+
+
+class TestWithConsent:
+    @pytest.mark.parametrize(
+        ("said", "consent"),
+        [
+            ([(5, {"a": True})], {"a": True}),
+            ([(5, {"a": True}), (6, {})], {}),
+            ([(6, {"b": True}), (5, {"a": True})], {"b": True}),
+            ([(5, {"a": True}), (5, {"a": False})], {"a": False}),
+            ([(-5, {"a": True})], {"a": True}),
+        ],
+    )
+    def test_the_newest_event_time_wins(self, said, consent):
+        """
+        All preferences are replaced at once; of one time, what came last.
+        """
+        person = Person(1)
+        for at_ms, preferences in said:
+            person = people.with_consent(person, preferences, at_ms)
+
+        assert consent == person.consent
+
+    @given(
+        st.none() | st.tuples(st.dictionaries(st.text(max_size=2), st.booleans()), st.integers()),
+        st.none() | st.tuples(st.dictionaries(st.text(max_size=2), st.booleans()), st.integers()),
+    )
+    def test_of_two_people_who_are_one_the_newer_word_counts(self, first, second):
+        """
+        Whoever stays; of one who never said anything, the other's.
+        """
+        winner, loser = (
+            Person(number) if known is None else people.with_consent(Person(number), *known)
+            for number, known in ((1, first), (2, second))
+        )
+
+        merged = people.merge(winner, loser)
+
+        known = [one for one in (first, second) if one is not None]
+        newest = max(known, key=lambda one: one[1], default=(None, 0))
+        assert newest[1] == merged.consent_at
+        assert merged.consent is None or (merged.consent, merged.consent_at) in known

@@ -158,7 +158,8 @@ class TestTrackCall:
 
 # plain text and what the library escapes most: DEL and beyond ASCII
 LIKELY = st.text(st.sampled_from("aé\u007f\u20ac\U0001f600 "), max_size=2_500)
-PEOPLE = st.sampled_from([ADA, Who(None, "a1", "x@y.io"), Who(email="x@y.io")])
+AGREED = Who("u1", None, "", {"marketing": True, "ads": False})
+PEOPLE = st.sampled_from([ADA, AGREED, Who(None, "a1", "x@y.io"), Who(email="x@y.io")])
 
 
 class TestTheLibrarysForm:

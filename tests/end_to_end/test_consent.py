@@ -100,3 +100,21 @@ class TestConsent:
         assert [("ada", agreed), ("ada", refused), ("cay", refused)] == sorted(
             homeward, key=lambda one: (one[0], one[1] != agreed)
         )
+        told = [m for m in w.segment.received if m.get("event") == "Email Delivered"]
+        assert [agreed] == [m["context"]["consent"] for m in told if m["userId"] == "ada"]
+
+    async def test_simulate_honours_it(self, w: World) -> None:
+        """No email, no entry; what started nothing is counted on standard error."""
+        events = [
+            said(1, "Signed Up", "ada", marketing=False),
+            track(2, "Offer Due", {}, user="ada"),
+        ]
+        path = w.service.folder / "events.jsonl"
+        path.write_text("".join(json.dumps(event) + "\n" for event in events))
+        lines = (await w.service.command("simulate", str(path), "--json")).splitlines()
+
+        found = [json.loads(line) for line in lines]
+        assert [("skipped", "offer", "consent: marketing")] == [
+            (one["what"], one["email"], one["reason"]) for one in found if "email" in one
+        ]
+        assert "entered" not in {one["what"] for one in found}

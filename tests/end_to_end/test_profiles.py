@@ -139,3 +139,18 @@ class TestLookUp:
 
         assert [("fay@example.com", {"n": 1})] == mailed(w)
         assert 2 == len(asked(w))
+
+    async def test_a_reload_turns_look_ups_on_and_off(self, w: World) -> None:
+        """From the next event on; without the section nobody is asked for."""
+        w.segment.profiles.put("user_id", "gil", {"email": "gil@example.com"})
+        line = next(one for one in w.service.config.read_text().split("\n") if "profiles" in one)
+        w.service.edit(f"{line}\n", "")
+        await w.service.command("reload")
+        await take(w, due(1, "gil"))
+        assert ["skipped"] == [row.state for row in w.sends()]
+        w.service.edit("[segment]\n", f"[segment]\n{line}\n")
+        await w.service.command("reload")
+        await take(w, due(2, "gil"))
+
+        assert [("gil@example.com", {"n": 2})] == mailed(w)
+        assert 1 == len(asked(w))

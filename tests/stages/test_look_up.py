@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 from tests.stages.conftest import World
@@ -19,11 +22,16 @@ from tests.support.stages import (
 
 from homing.core.decide import Rules
 from homing.core.effects import SendFlag
+from homing.core.errors import Unavailable
+from homing.core.mail import Rendered
 from homing.core.outcomes import Answer
 from homing.core.plans import Plans
+from homing.ports import Tx
 from homing.stages.deliver import Post
-from homing.stages.look_up import MAX_AT_ONCE, PER_SECOND, LookUp, Source, read_traits
+from homing.stages.look_up import LEASE_MS, MAX_AT_ONCE, PER_SECOND, LookUp, Source, read_traits
 from homing.stages.rate import Rate
+
+T = TypeVar("T")
 
 HELLO = """
 [email.hello]
@@ -44,6 +52,34 @@ id = "now"
 send = { email = "hello", data = { start = "$.journey.entry.event" } }
 """
 )
+
+
+OWN = f"""
+[email.own]
+subject = "Hi"
+text_file = "{__file__}"
+[route.own]
+when = 'event = "Own"'
+send = "own"
+"""
+
+
+class Echo:
+    """A renderer whose subject is what the template would say."""
+
+    async def email(self, email: object, data: bytes) -> Rendered:
+        """Render."""
+        known = json.loads(data)
+        subject = f"{known['name']} {known['email']} {known['order']['total']}"
+        return Rendered(subject, None, "text")
+
+
+class NoRoom:
+    """A store on a full disk."""
+
+    async def write(self, job: Callable[[Tx], T]) -> T:
+        """Keep nothing."""
+        raise Unavailable(job.__name__)
 
 
 def profile(**traits: object) -> Answer:
@@ -224,6 +260,78 @@ class TestLookUp:
 
         assert 1 == len(api.calls)
         assert {"accepted"} == {row.state for row in await world.sends()}
+
+    async def test_an_api_that_is_well_again_is_asked_again(self, world: World) -> None:
+        """
+        One probe first; while it ramps up the others wait for their turn, and none goes without.
+        """
+        api = FakeApi(answer(403, {"error": {"message": "no"}}))
+        looking(world, api)
+        await world.take(track("Hello", "u0"))
+        await world.delivered()
+        world.clock.forward(2 * SECOND)
+        api.usual = profile(name="Ada")
+        await world.take(track("Hello", "u1"))
+        await world.delivered()
+        await world.take(*(track("Hello", f"v{number}") for number in range(9)))
+        for _ in range(9):
+            await world.delivered()
+            world.clock.forward(SECOND)
+
+        assert [{}] + [{"name": "Ada"}] * 10 == [data for _, data in bodies(world)]
+        assert 11 == len(api.calls)
+        assert ("look_up_failed", "segment") not in await world.alerts()
+
+    async def test_while_it_is_probed_the_others_do_not_wait(self, world: World) -> None:
+        """
+        Of those that are due together one asks.
+        """
+        api = FakeApi(answer(403, {"error": {"message": "no"}}))
+        looking(world, api)
+        await world.take(track("Hello", "u0"))
+        await world.delivered()
+        world.clock.forward(2 * SECOND)
+        await world.take(*(track("Hello", f"v{number}") for number in range(9)))
+        await world.delivered()
+
+        assert 2 == len(api.calls)
+        assert {"accepted"} == {row.state for row in await world.sends()}
+
+    async def test_variables_of_our_own_templates_are_looked_up(self, world: World) -> None:
+        """
+        Where neither the event nor the person has them.
+        """
+        api = FakeApi(profile(name="Ada", email="ada@x.io"))
+        looking(world, api, OWN)
+        plans = world.taker.rules.plans.with_look_ups({"own": ("name", "order.total", "email")})
+        world.taker.rules = Rules(plans)
+        world.deliver.renderer = Echo()
+        await world.take(nobody_s("Own", properties={"order": {"total": 3}}))
+        await world.delivered()
+
+        (call,) = world.sendgrid.calls
+        assert "Ada ada@x.io 3" == call.body["subject"]
+        assert api.calls[0].path.endswith("?include=email,name&limit=200")
+
+    async def test_what_could_not_be_written_is_looked_up_again(self, world: World) -> None:
+        """
+        The store had no room: the flag stays, and nothing is broken.
+        """
+        api = FakeApi(profile(name="Ada"), gate=asyncio.Event())
+        look_up = looking(world, api)
+        await world.take(track("Hello"))
+        await world.deliver.deliver_batch()
+        look_up.store, store = NoRoom(), look_up.store
+        assert api.gate is not None
+        api.gate.set()
+        await world.deliver.land()
+        look_up.store = store
+        await world.delivered()
+        assert [] == world.sendgrid.calls
+        world.clock.forward(LEASE_MS)
+        await world.delivered()
+
+        assert [("u1@x.io", {"name": "Ada"})] == bodies(world)
 
     async def test_what_is_cancelled_meanwhile_does_not_leave(self, world: World) -> None:
         """

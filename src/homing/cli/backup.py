@@ -96,12 +96,15 @@ def _erased_again(option: Path | None) -> int | None:
     """Repeat what the journal of erasures has; None if the configuration does not load."""
     import asyncio
 
+    from homing import log as logs
     from homing.adapters.clock import SystemClock
     from homing.adapters.sqlite.state import SqliteState
     from homing.cli.reach import loaded_config
     from homing.core.errors import HomingError
     from homing.processes.assembly import plans_of
     from homing.stages.erase_again import erase_again
+
+    logs.set_up(level="error")
 
     async def repeated(path: Path) -> int:
         store = SqliteState(path, on_fatal=lambda _: None)

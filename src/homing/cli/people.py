@@ -123,6 +123,8 @@ def about_out(shown: dict[str, object]) -> None:
 
     person, names = shown["person"], shown["names"]
     assert isinstance(person, dict) and isinstance(names, list)  # noqa: S101, PT018  as made above
+    if person["consent"] == {}:
+        person = {**person, "consent": "to nothing"}
     pairs_out({**person, "names": ", ".join(f"{n['kind']} {n['value']}" for n in names)})
     parts = (
         ("suppressions", ("address", "scope", "suppressed", "source", "at", "reason")),

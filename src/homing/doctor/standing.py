@@ -20,8 +20,9 @@ FRESH_MS: Final = 86_400_000
 # kind of an alert -> what to do
 _CURES: Final = {
     "action_failed": "correct the mapping of that rule; `homing dead list` has what failed",
-    "contacts_slow": "SendGrid's status page may say why; it is looked at again, and nothing is lost",
+    "contacts_slow": "SendGrid's status page may say why; it is looked at again",
     "clock": "have the clock set by NTP",
+    "look_up_failed": "the check profiles says more; emails leave with what is known",
     "not_run": "take the action out",
     "parked": "`homing sends --state parked`, then `homing resolve`",
     "run_failed": "`homing journeys` has why; correct the journey",

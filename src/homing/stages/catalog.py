@@ -126,7 +126,9 @@ class Catalog:
         return [name for name in custom if field_key(name) not in self.known.fields]
 
     async def _read_fields(self) -> None:
-        self.known.fields = definitions_in(await self.asker.object("GET", FIELDS))
+        answer = await self.asker.object("GET", FIELDS)
+        _rows(answer, "custom_fields", FIELDS)
+        self.known.fields = definitions_in(answer)
         self.known.fields_at = self.clock.now_ms()
 
     async def _make_field(self, name: str, values: Sequence[object]) -> None:
@@ -156,8 +158,7 @@ async def lists_by_name(asker: Asker) -> dict[str, str]:
     path, tokens = f"{LISTS}?page_size={PAGE}", set[str]()
     while True:
         page = await asker.object("GET", path)
-        rows = page.get("result")
-        for row in rows if isinstance(rows, list) else ():
+        for row in _rows(page, "result", LISTS):
             if isinstance(row, dict) and "id" in row and "name" in row:
                 found.setdefault(str(row["name"]), str(row["id"]))
         token = next_token(page)
@@ -180,6 +181,13 @@ def next_token(page: Mapping[str, Any]) -> str | None:
     if not isinstance(following, str) or not following:
         return None
     return next(iter(parse_qs(urlsplit(following).query).get("page_token", ())), None)
+
+
+def _rows(answer: Mapping[str, Any], name: str, path: str) -> list[Any]:
+    rows = answer.get(name)
+    if not isinstance(rows, list):
+        raise Refused(200, f"expected {name!r} to be a list", f"GET {path}")
+    return rows
 
 
 def _id_of(made: Mapping[str, Any], path: str) -> str:

@@ -191,6 +191,8 @@ class ContactJobs:
             What is left; None if the job is over.
         """
 
+        ended = frozenset(done)
+
         def settled(tx: Tx) -> Job | None:
             kept: list[Effect] = []
             over: list[int] = []
@@ -199,7 +201,7 @@ class ContactJobs:
                 reason = dead_effects.get(effect.id) or dead.get(address)
                 if reason is not None:
                     self._died(tx, job, effect=effect, reason=reason)
-                elif address in done:
+                elif address in ended:
                     over.append(effect.id)
                 else:
                     kept.append(effect)
@@ -286,10 +288,9 @@ class ContactJobs:
 
     async def _sent(self, job: Job, answer: Answer) -> None:
         remote = _text_at(read_object(answer.body), "job_id")
-        if remote:
-            await self.save(replace(self.later(replace(job, looks=0)), remote=remote))
-        else:
-            await self.strike(job, "SendGrid took it, and gave no job to ask for")
+        if not remote:
+            raise Trouble(RetryLater("contacts were taken, and no job was given to ask for"))
+        await self.save(replace(self.later(replace(job, looks=0)), remote=remote))
 
     async def _without_list(self, job: Job, answer: Answer) -> None:
         reason = f"HTTP 404: {api_message(answer.body)}"

@@ -40,7 +40,7 @@ MAX_CONTACTS = 30_000
 MAX_LOOKED_UP = 100
 # one look at what waits: so long that nobody notices, and a batch is full
 READ = 500
-MOST_READ = 5_000
+MOST_READ = 2_500
 MOST_READ_BYTES = 8 << 20
 LOOK_AGAIN_MS = 500
 # looking may take this share of the time

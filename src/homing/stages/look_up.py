@@ -20,8 +20,9 @@ import orjson
 
 from homing.core import breaker as breakers
 from homing.core import look_ups, people
-from homing.core.breaker import Breaker, Signal
+from homing.core.breaker import Breaker, BreakerState, Signal
 from homing.core.effects import SendFlag, WantSend
+from homing.core.errors import Unavailable
 from homing.core.gate import Refusal
 from homing.core.journeys.program import Act
 from homing.core.journeys.run import exit_origin, run_of
@@ -137,7 +138,7 @@ class LookUp:
                 continue
             if row.id in self._asking:
                 continue
-            asked = self._question(tx, row)
+            asked = self._question(tx, row, len(questions))
             if isinstance(asked, Found):
                 others += self._going_on(tx, row, asked, now=now)
                 continue
@@ -176,14 +177,16 @@ class LookUp:
         return [] if kept is None or kept.state not in CLAIMABLE else [kept]
 
     def _has_room(self, started: int) -> bool:
-        return min(MAX_AT_ONCE - len(self._asking), self.rate.available()) > started
+        under_way = len(self._asking) + started
+        allowed = breakers.allowance(self._breaker, in_flight=under_way, most=MAX_AT_ONCE)
+        return allowed > 0 and self.rate.available() > started
 
     def _slot(self, now: int) -> int:
         """A moment of its own for each that has to wait, so that none comes twice."""
         self._next_slot_ms = max(now, self._next_slot_ms) + 1000 / PER_SECOND
         return int(self._next_slot_ms)
 
-    def _question(self, tx: Tx, row: SendRow) -> Question | Found:
+    def _question(self, tx: Tx, row: SendRow, started: int) -> Question | Found:
         """What to ask for a send; or what it goes on with."""
         person, keys = lacking_of(tx, row, self.rules())
         profile = None if person is None else look_ups.profile_of(person)
@@ -193,16 +196,16 @@ class LookUp:
         unknown = tuple(key for key in keys if key not in known)
         if not unknown:
             return Found(_present(known))
-        failure = self._why_not()
+        failure = self._why_not(started)
         if failure is not None:
             return Found(_present(known), failure)
         return Question(row.id, person.id, profile, unknown)
 
-    def _why_not(self) -> str | None:
+    def _why_not(self, started: int) -> str | None:
         if self.source is None:
             return NOT_SET
         self._turn(Signal.TICKED)
-        if not breakers.allowance(self._breaker, in_flight=len(self._asking), most=MAX_AT_ONCE + 1):
+        if self._breaker.state is not BreakerState.CLOSED and not self._has_room(started):
             return DOWN
         return LIMITED if self.rate.wait_s() > TIME_LIMIT_S else None
 
@@ -210,6 +213,8 @@ class LookUp:
         found = await self._asked(question)
         try:
             await self.store.write(lambda tx: self._finish(tx, question, found))
+        except Unavailable:
+            self.forget()  # nothing was kept: it is looked up again
         except BaseException:
             self.forget()
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,31 @@ class TestEntering:
         event = happened("Start", cart=value)
 
         assert Entering(key) == entering(journey(KEY), event, ADA, runs=[], last=never)
+
+    @pytest.mark.parametrize(
+        ("consent", "said", "refused"),
+        [
+            (None, {}, None),
+            ({"ads": True}, {}, None),
+            ({"ads": False}, {}, Refused.CONSENT),
+            ({}, {}, Refused.CONSENT),
+            (None, {"categoryPreferences": {"ads": False}}, Refused.CONSENT),
+            ({"ads": True}, {"categoryPreferences": {}}, Refused.CONSENT),
+        ],
+    )
+    def test_who_does_not_agree_does_not_enter(self, consent, said, refused):
+        """
+        The person must allow it, and the event that asks; an entry's `restart` asks, too.
+        """
+        program = dataclasses.replace(journey('repeat = "restart"'), consent=("ads",))
+        event = happened("Start")
+        event = replace(event, data={**event.data, "context": {"consent": said}})
+        person = dataclasses.replace(ADA, consent=consent)
+
+        found = entering(program, event, person, runs=[alive()], last=never)
+
+        assert found is not None
+        assert refused == found.refused
 
     @pytest.mark.parametrize(
         ("more", "age", "is_refused"),

@@ -75,16 +75,25 @@ def entering(
     key = key_in(entry.key, event.data)
     if key is None:
         return Entering("", Refused.MISSING_KEY)
-    if not entry.backfill and event.received_ms - event.at_ms > entry.max_age_ms:
-        return Entering(key, Refused.TOO_OLD)
-    if lacking_of_either(journey.consent, person.consent, event.data):
-        return Entering(key, Refused.CONSENT)
+    refused = _forbidden(journey, event, person)
+    if refused is not None:
+        return Entering(key, refused)
     same = (run for run in runs if run.journey == journey.name and run.key == key)
     alive = next((run for run in same if run.is_alive), None)
     if alive is None:
         return Entering(key, _refusal(entry.reentry, event, key, last=last))
     restarted = entry.repeat is Repeat.RESTART
     return Entering(key, restarts=alive) if restarted else Entering(key, Refused.ALIVE)
+
+
+def _forbidden(journey: Journey, event: Happened, person: Person) -> Refused | None:
+    """Why an event starts nothing, whatever happened before."""
+    entry = journey.entry
+    if not entry.backfill and event.received_ms - event.at_ms > entry.max_age_ms:
+        return Refused.TOO_OLD
+    if lacking_of_either(journey.consent, person.consent, event.data):
+        return Refused.CONSENT
+    return None
 
 
 def _refusal(
