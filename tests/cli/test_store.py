@@ -29,7 +29,7 @@ class TestBackup:
         assert 1 == put["erased_again"]
         assert 1 == act("people", "u1").code
         assert "u2" == act("people", "u2", "--json").row["person"]["user_id"]
-        may_get = act("why", "u1", "--json").row["may_get"]
+        may_get = act("why", "u2", "--json").row["may_get"]
         assert any("paused: mail: restored" in str(one["refused"]) for one in may_get)
         assert "mail" == act("resume", "mail", "--json").row["name"]
 

@@ -36,7 +36,7 @@ async def standing_alone(
 
     from homing.adapters.plain_http import PlainHttpApi
     from homing.adapters.sqlite.state import NoStore, SqliteState
-    from homing.processes.assembly import USER_AGENT, bearer_of
+    from homing.processes.apis import USER_AGENT, bearer_of
 
     loaded, path = loaded_config(config), store_path(config)
     if not path.exists():

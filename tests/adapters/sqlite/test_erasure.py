@@ -11,6 +11,7 @@ from random import Random  # noqa: TID251  seeded
 import pytest
 from msgspec import structs
 from tests.support.rows import DAY, NOON, effect, event, send
+from tests.support.stages import plans_of
 
 from homing.adapters.sqlite.ballast import Ballast
 from homing.adapters.sqlite.generations import Generations
@@ -18,11 +19,12 @@ from homing.adapters.sqlite.log import SqliteLog, log_path
 from homing.adapters.sqlite.state import SqliteState
 from homing.core import people
 from homing.core.digests import address_trace
+from homing.core.erasure import Asked
 from homing.core.journeys.run import Passage, Run, RunState
 from homing.core.people import Identity, IdKind, Person
 from homing.core.suppression import Source, Suppression
 from homing.ports import Attempt, Cursor, Tx
-from homing.stages.erase import erase
+from homing.stages.erase import Asking, erase
 from homing.stages.identity import Known
 
 SMALL = Generations(event=4, trace=4, window=1, words=4)
@@ -125,7 +127,12 @@ class Files:
 
     async def erase(self, who: int) -> None:
         """Erase a person, and what the log holds of them."""
-        await self.state.write(lambda tx: erase(tx, Known(), [identity(who)], now_ms=NOON))
+        asked = Asking(Asked.COMMAND, NOON, NOON, 1 << 40, 0)
+        nowhere = plans_of().without_sendgrid("nothing leaves")
+        gone = await self.state.write(
+            lambda tx: erase(tx, Known(), [identity(who)], asked=asked, plans=nowhere)
+        )
+        await self.state.write(lambda tx: tx.erasures.searched([gone.number]))
         places = await self.state.write(lambda tx: tx.events.erasures(limit=10_000))
         bodies = {request: b"{}" for request, _ in places}
         await self.log.rewrite(bodies)

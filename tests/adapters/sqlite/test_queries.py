@@ -37,7 +37,7 @@ BY_HAND = {("events", "names"), ("sends", "newest_out"), ("sends", "in_flight")}
 # pages that go back from a number, of rows nearly all of which are shown
 PAGES = {
     ("events", "after"), ("events", "newest"), ("events", "newest_done"), ("events", "oldest"),
-    ("events", "newest_before"), ("people", "newest"), ("sends", "newest"), ("log", "after"),
+    ("events", "newest_before"), ("events", "from_on"), ("people", "newest"), ("sends", "newest"), ("log", "after"),
     ("sends", "newest_accepted"), ("sends", "oldest"), ("effects", "oldest"), ("log", "forget"),
     ("runs", "newest"), ("runs", "passages_after"),
 }  # fmt: skip
