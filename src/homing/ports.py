@@ -560,9 +560,7 @@ class Members(Protocol):
     def save(self, member: ListMember) -> None:
         """Write it."""
 
-    def tell(
-        self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int
-    ) -> None:
+    def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int) -> None:
         """Keep what SendGrid may have been told, by *at*, of addresses that are known."""
 
     def of_person(self, person: int) -> list[ListMember]:

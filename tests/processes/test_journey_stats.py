@@ -22,7 +22,7 @@ from homing.processes.journey_stats import (
     stats_of,
     totals_of,
 )
-from homing.stages.journey import counter
+from homing.stages.run_counts import counter
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from homing.ports import Pause, Tx
 from homing.processes.books import Books, books_of
 from homing.processes.metrics import exposition
 from homing.stages.circuit import Circuit
-from homing.stages.journey import counter
+from homing.stages.run_counts import counter
 
 REQUESTS: Counter[tuple[str, int, str]] = Counter(
     {("segment", 200, "accepted"): 5, ("segment", 401, "wrong"): 1, ("segment", 401, "none"): 2}

@@ -12,7 +12,7 @@ from homing.core.events import iso_time
 from homing.core.journeys.run import FOREVER, RunState, origin_of
 from homing.core.outcomes import Answer
 from homing.ports import Store
-from homing.stages import journey
+from homing.stages import run_counts
 
 CART = """
 [journey.cart]
@@ -389,7 +389,7 @@ add_to_audience = "vip"
         life = Life.over(store, DRAFT + more)
         await life.come(event("Start"))
 
-        assert [("skipped", journey.DRAFT)] == await life.states()
+        assert [("skipped", run_counts.DRAFT)] == await life.states()
         assert [
             "entered", "skipped now digest", "skipped t track T", "skipped s suppress global",
             "effect in add_to_audience vip", "completed in",

@@ -23,7 +23,7 @@ from homing.core.people import Person
 from homing.core.plans import Plans
 from homing.ports import Store, Tx
 from homing.stages.deliver import Post
-from homing.stages.journey import COUNTED
+from homing.stages.run_counts import COUNTED
 
 
 def happened(

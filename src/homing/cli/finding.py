@@ -13,7 +13,7 @@ from homing.core.journeys.run import run_of
 from homing.core.people import Identity, IdKind
 from homing.core.sendgrid import KNOWN_TYPES, EmailEvent, identity_key
 from homing.stages.act import NotThere, event_number, find_send
-from homing.stages.take import message_key
+from homing.stages.draft import message_key
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow

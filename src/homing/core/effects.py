@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
 
@@ -280,3 +280,23 @@ def send_number(key: str) -> tuple[int, int] | None:
     except ValueError:
         return None
     return named if send_key(*named) == key else None
+
+
+def name_of_wish(wish: Wish) -> str:  # noqa: PLR0911  one a kind of wish
+    """What an effect is called in lines and counts; "" of what cannot be done."""
+    match wish:
+        case WantSend(email=email):
+            return email
+        case WantCall(call=call, name=name):
+            return f"{call} {name}" if name else call
+        case WantSuppression(scope=scope, suppressed=suppressed):
+            return f"{'suppress' if suppressed else 'unsuppress'} {scope}"
+        case WantContact():
+            return "upsert_contact"
+        case WantList(list_name=name, member=member):
+            return f"{'add_to_list' if member else 'remove_from_list'} {name}"
+        case WantAudience(audience=key, member=member):
+            return f"{'add_to_audience' if member else 'remove_from_audience'} {key}"
+        case CannotDo():
+            return ""
+    assert_never(wish)

@@ -15,7 +15,7 @@ from homing.core.journeys import experiments, statistics
 from homing.core.journeys.experiments import Interval
 from homing.core.journeys.run import RunState
 from homing.core.journeys.statistics import Flow, Rows, Split, Step, Touch
-from homing.stages.journey import COUNTED
+from homing.stages.run_counts import COUNTED
 
 if TYPE_CHECKING:
     from homing.core.journeys.run import Run

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
 from homing import __version__
-from homing.stages.journey import counted
+from homing.stages.run_counts import counted
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

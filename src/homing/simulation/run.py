@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from homing.adapters.memory.state import MemoryState
 from homing.core.decide import Rules
-from homing.core.effects import CannotDo, WantAudience, WantSend
+from homing.core.effects import CannotDo, WantAudience, WantSend, name_of_wish
 from homing.core.events import iso_time
 from homing.core.journeys.run import FOREVER, run_of
 from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Request
 from homing.simulation.lines import SimLine, of_passage, of_send
 from homing.stages import admit, journey, moves
-from homing.stages.take import Taken, Taker
+from homing.stages.draft import Taken
+from homing.stages.run_counts import counted
+from homing.stages.take import Taker
 
 if TYPE_CHECKING:
     from homing.adapters.memory.state import MemoryTx
@@ -67,7 +69,7 @@ class _Seen:
             return
         if isinstance(wish, WantAudience) and wish.stated and not wish.changed:
             return  # said of another address, or again
-        name = journey.name_of(wish)
+        name = name_of_wish(wish)
         reason = wish.reason if isinstance(wish, CannotDo) else None
         self.found.append(
             SimLine(
@@ -134,7 +136,7 @@ class Simulation:
         counts = self.state.now.books.counts()
         return [
             (name, reason, n)
-            for (name, what, _, reason, _), n in journey.counted(counts)
+            for (name, what, _, reason, _), n in counted(counts)
             if what == "not_entered"
         ]
 

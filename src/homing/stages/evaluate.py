@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from homing.core.errors import Unavailable
 from homing.core.splitting import Element, split_events
 from homing.ports import Cursor, Request
-from homing.stages.take import Taken, Taker
+from homing.stages.draft import Taken
+from homing.stages.take import Taker
 
 if TYPE_CHECKING:
     from homing.ports import Clock, LogReader, Store, Tx

@@ -7,10 +7,9 @@ knows, its history, and the sends and calls that it asks for.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, assert_never
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -18,11 +17,8 @@ from msgspec.structs import replace
 from homing.core.effects import (
     CannotDo,
     WantAudience,
-    WantCall,
-    WantContact,
-    WantList,
     WantSend,
-    WantSuppression,
+    name_of_wish,
 )
 from homing.core.gate import Refusal
 from homing.core.journeys import engine
@@ -36,9 +32,10 @@ from homing.core.ledger import CLAIMABLE, SendState
 from homing.ports import Definition
 from homing.stages import crash, moves, reserve
 from homing.stages.cause import Cause
+from homing.stages.run_counts import DRAFT, RESERVED_BEFORE, count, counter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from homing.core.decide import Rules
     from homing.core.effects import Wish
@@ -54,8 +51,6 @@ PUNCTUAL_MS = 60_000
 LOOKED_AT = 100
 LATE = "late"
 SUPERSEDED = "superseded: the journey was entered again under this key"
-RESERVED_BEFORE = "reserved before"
-DRAFT = "draft: the journey sends nothing"
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -209,7 +204,7 @@ def _end(tx: Tx, over: Run, reason: str, *, now_ms: int) -> Passage:
     _cancel(tx, over, reason)
     passage = Passage(over.id, now_ms, "exited", over.step, reason=reason)
     tx.runs.note([passage])
-    _count(tx, over.journey, passage, variant=over.variant)
+    count(tx, over.journey, passage, variant=over.variant)
     return passage
 
 
@@ -315,7 +310,7 @@ class _Record:
                 if until > run.sends_until:
                     run = replace(run, sends_until=until)
             passages.append(passage)
-            _count(self.tx, run.journey, passage, variant=line.variant)
+            count(self.tx, run.journey, passage, variant=line.variant)
             if self.desk.observe is not None:
                 self.desk.observe(replace(run, variant=line.variant), passage)
         self.tx.runs.note(passages)
@@ -380,27 +375,7 @@ def _without_send(passage: Passage, wish: Wish) -> Passage:
 
 def _named(wish: Wish) -> tuple[str, bool]:
     """What an effect is called, and whether it reaches outside."""
-    return name_of(wish), not isinstance(wish, WantAudience)
-
-
-def name_of(wish: Wish) -> str:  # noqa: PLR0911  one a kind of wish
-    """What an effect is called in lines and counts; "" of what cannot be done."""
-    match wish:
-        case WantSend(email=email):
-            return email
-        case WantCall(call=call, name=name):
-            return f"{call} {name}" if name else call
-        case WantSuppression(scope=scope, suppressed=suppressed):
-            return f"{'suppress' if suppressed else 'unsuppress'} {scope}"
-        case WantContact():
-            return "upsert_contact"
-        case WantList(list_name=name, member=member):
-            return f"{'add_to_list' if member else 'remove_from_list'} {name}"
-        case WantAudience(audience=key, member=member):
-            return f"{'add_to_audience' if member else 'remove_from_audience'} {key}"
-        case CannotDo():
-            return ""
-    assert_never(wish)
+    return name_of_wish(wish), not isinstance(wish, WantAudience)
 
 
 def _cancel(tx: Tx, run: Run, reason: str) -> None:
@@ -408,34 +383,3 @@ def _cancel(tx: Tx, run: Run, reason: str) -> None:
     for row in tx.sends.of_run(run.id):
         if row.state in CLAIMABLE:
             moves.refuse(tx, row, Refusal("skipped", reason))
-
-
-def _count(tx: Tx, journey: str, passage: Passage, *, variant: str | None) -> None:
-    name = _reason_kind(passage) if passage.what == "skipped" else passage.name
-    tx.books.count(counter((journey, passage.what, passage.step, name, variant or "")))
-
-
-def _reason_kind(passage: Passage) -> str:
-    """Why something was skipped, without what is said of the event: no end of counts."""
-    reason = passage.reason or ""
-    if reason.startswith("suppressed: "):
-        return reason
-    if passage.send is None and reason not in {DRAFT, RESERVED_BEFORE}:
-        return "bad_values"
-    return reason.partition(":")[0]
-
-
-@lru_cache(maxsize=4_096)
-def counter(key: tuple[str, str, str, str, str]) -> str:
-    """The name of a count: of (journey, what happened, step, name or reason, variant)."""
-    return COUNTED + json.dumps(key)
-
-
-COUNTED = "journey:"
-
-
-def counted(counts: Mapping[str, int]) -> Iterator[tuple[tuple[str, str, str, str, str], int]]:
-    """The counts that `counter` named, among all of a store's."""
-    for name, n in counts.items():
-        if name.startswith(COUNTED):
-            yield tuple(json.loads(name.removeprefix(COUNTED))), n

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from homing.core import events, people
 from homing.core.decide import Rules, decide
 from homing.core.digests import digest8
@@ -19,13 +17,13 @@ from homing.core.events import Happened
 from homing.core.journeys.run import Passage
 from homing.core.people import Identity, IdKind
 from homing.core.segment_calls import is_echo
-from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, is_sample, parse_event
-from homing.core.splitting import Element
+from homing.core.sendgrid import UnusableEvent, is_sample
 from homing.log import EVENT_QUARANTINED, log
-from homing.ports import EventRow, Request
+from homing.ports import EventRow
 from homing.stages import enlist, erase, home, identity, journey, reserve
 from homing.stages.cause import Cause
 from homing.stages.compose import TEST_ARG
+from homing.stages.draft import Draft, Taken, name_of, names_of, text_of
 from homing.stages.ledger import Ledger
 from homing.stages.withdraw import withdraw
 
@@ -44,14 +42,6 @@ OF_THE_ERASED = "erased: its person has been deleted"
 # entries into local audiences that may follow from one event, one from the other
 MAX_DERIVED = 50
 NOBODY = "no userId, anonymousId or address that is text"
-
-
-class Taken(msgspec.Struct, frozen=True, gc=False):
-    """One element of one request on its way through."""
-
-    request: Request
-    item: int
-    element: Element
 
 
 class Observer(Protocol):
@@ -100,7 +90,7 @@ class Taker:
         """
         if self._defined is not self.rules:
             self._define(tx)
-        draft = _Draft.of(taken, number)
+        draft = Draft.of(taken, number)
         if not self._meet(tx, draft):
             tx.books.count("events:duplicates")
             return
@@ -116,7 +106,7 @@ class Taker:
 
     def take_again(self, tx: Tx, taken: Taken, before: EventRow) -> str:
         """Evaluate a kept event again under its own number; the state it has now."""
-        draft = _Draft.of(taken, before.id)
+        draft = Draft.of(taken, before.id)
         draft.send = before.send
         # runs take an event once, and one that could not be used before comes to them now
         draft.comes_to_runs = before.state is not EventState.DONE
@@ -185,13 +175,13 @@ class Taker:
         """Somebody else wrote persons: read them again."""
         self._known.forget()
 
-    def _meet(self, tx: Tx, draft: _Draft) -> bool:
+    def _meet(self, tx: Tx, draft: Draft) -> bool:
         """
         Remember the ids of an event met for the first time; False for a duplicate.
 
         What its evaluation comes to does not matter: an event that comes again is the same.
         """
-        names = _names_of(draft)
+        names = names_of(draft)
         body = digest8(draft.taken.element.raw)
         for name in names:
             seen = tx.events.seen(name.key)
@@ -208,19 +198,19 @@ class Taker:
             tx.events.remember(name.key, body=body, event=draft.number, at=received)
         return True
 
-    def _forget_again(self, tx: Tx, draft: _Draft, event: int) -> None:
+    def _forget_again(self, tx: Tx, draft: Draft, event: int) -> None:
         """What comes again of somebody erased since is not kept in the log."""
         if tx.erasures.until:
             first = tx.events.get(event)
             if first is not None and first.person is None and first.state is EventState.DONE:
                 draft.erase(tx)
 
-    def _evaluated(self, tx: Tx, draft: _Draft) -> _Draft:
+    def _evaluated(self, tx: Tx, draft: Draft) -> Draft:
         draft.state = EventState.DONE
         self._evaluate(tx, draft)
         return draft
 
-    def _evaluated_apart(self, tx: Tx, draft: _Draft) -> _Draft:
+    def _evaluated_apart(self, tx: Tx, draft: Draft) -> Draft:
         try:
             with tx.savepoint():
                 self._evaluated(tx, draft)
@@ -231,11 +221,11 @@ class Taker:
         except Exception as error:  # noqa: BLE001  a poison event must not stop its neighbours
             self.forget()
             # what was found of it was undone
-            draft = _Draft.of(draft.taken, draft.number)
+            draft = Draft.of(draft.taken, draft.number)
             draft.quarantine(f"could not be evaluated: {type(error).__name__}: {error}")
         return draft
 
-    def _evaluate(self, tx: Tx, draft: _Draft) -> None:
+    def _evaluate(self, tx: Tx, draft: Draft) -> None:
         reason = draft.taken.element.reason
         if reason is not None:
             draft.quarantine(reason)
@@ -244,15 +234,15 @@ class Taker:
         else:
             self._of_segment(tx, draft, draft.taken.element.data)
 
-    def _of_segment(self, tx: Tx, draft: _Draft, data: Mapping[str, Any]) -> None:
+    def _of_segment(self, tx: Tx, draft: Draft, data: Mapping[str, Any]) -> None:
         reason = events.unusable_reason(data)
         if reason is not None:
             draft.quarantine(reason)
             return
         received = draft.taken.request.received_ms
         draft.type = data["type"]
-        draft.name = _name(data)
-        draft.message_id = _text(data.get("messageId"))
+        draft.name = name_of(data)
+        draft.message_id = text_of(data.get("messageId"))
         draft.at = events.event_time_ms(data, received)
         if is_echo(data):
             draft.filter(ECHO)
@@ -282,7 +272,7 @@ class Taker:
         found = (self._known.find(tx, name) for name in people.identities_of(data))
         return next((person for person in found if person is not None), None)
 
-    def _of_sendgrid(self, tx: Tx, draft: _Draft, event: EmailEvent | UnusableEvent) -> None:
+    def _of_sendgrid(self, tx: Tx, draft: Draft, event: EmailEvent | UnusableEvent) -> None:
         if isinstance(event, UnusableEvent):
             draft.quarantine(str(event))
             return
@@ -307,7 +297,7 @@ class Taker:
             self._of_send(tx, draft, event, correlated=correlated)
 
     def _of_send(
-        self, tx: Tx, draft: _Draft, event: EmailEvent, *, correlated: home.Correlated
+        self, tx: Tx, draft: Draft, event: EmailEvent, *, correlated: home.Correlated
     ) -> None:
         person = self._whose(tx, event, correlated)
         plans = self.rules.plans
@@ -329,7 +319,7 @@ class Taker:
             self._decide(tx, happened, person, comes_to_runs=draft.comes_to_runs)
             self.follow_up(tx)
 
-    def _of_erased(self, tx: Tx, draft: _Draft, event: EmailEvent) -> None:
+    def _of_erased(self, tx: Tx, draft: Draft, event: EmailEvent) -> None:
         """Of a send to somebody deleted since: an opt-out is heard, and nobody is made."""
         home.take_suppressions(tx, event, self.rules.plans)
         tx.suppressions.hide(event.email)
@@ -358,7 +348,7 @@ class Taker:
         if whole.consent is not None:
             withdraw(tx, whole, self.desk())
 
-    def _erase(self, tx: Tx, draft: _Draft, data: Mapping[str, Any]) -> None:
+    def _erase(self, tx: Tx, draft: Draft, data: Mapping[str, Any]) -> None:
         request = draft.taken.request
         asked = erase.Asking(
             Asked.SEGMENT, self.clock.now_ms(), request.received_ms, request.seq,
@@ -371,7 +361,7 @@ class Taker:
         if gone.repeats is not None:
             draft.reason = f"erased before: erasure {gone.repeats}"
 
-    def _is_of_erased(self, tx: Tx, draft: _Draft, names: Sequence[Identity]) -> bool:
+    def _is_of_erased(self, tx: Tx, draft: Draft, names: Sequence[Identity]) -> bool:
         """Whether it is of a restored log, from before its person was erased."""
         request = draft.taken.request
         return (
@@ -416,112 +406,3 @@ class Taker:
 
 
 _COUNT_OF = {state: f"events:{state}" for state in EventState}
-
-
-class _Draft(msgspec.Struct, gc=False):
-    """
-    An event's row while it is found out.
-
-    ``engagement`` is what SendGrid's event says, ``digest`` its fingerprint once that is known;
-    ``received`` is when it comes to be decided of, ``comes_to_runs`` whether journeys hear of it.
-    """
-
-    taken: Taken
-    number: int
-    at: int
-    engagement: EmailEvent | UnusableEvent | None
-    type: str | None = None
-    name: str | None = None
-    message_id: str | None = None
-    person: int | None = None
-    send: int | None = None
-    state: EventState = EventState.PENDING
-    reason: str | None = None
-    digest: bytes | None = None
-    received: int = 0
-    comes_to_runs: bool = True
-
-    @classmethod
-    def of(cls, taken: Taken, number: int) -> _Draft:
-        """Nothing known but what came."""
-        received = taken.request.received_ms
-        return cls(taken, number, received, _engagement_of(taken), received=received)
-
-    def quarantine(self, reason: str) -> None:
-        """It cannot be used; a person can read why."""
-        self.state, self.reason = EventState.QUARANTINED, reason[:500]
-
-    def filter(self, reason: str) -> None:
-        """It is not for us."""
-        self.state, self.reason = EventState.FILTERED, reason
-
-    def erase(self, tx: Tx) -> None:
-        """Have what it says erased from the log."""
-        tx.events.ask_erasure([(self.taken.request.seq, self.taken.item)])
-        self.message_id = None
-
-    def row(self) -> EventRow:
-        """As it is kept."""
-        request = self.taken.request
-        return EventRow(
-            self.number, request.seq, self.taken.item, request.source, self.type, self.name,
-            self.message_id, self.person, self.send, self.at, request.received_ms, self.state,
-            self.reason,
-        )  # fmt: skip
-
-
-def _engagement_of(taken: Taken) -> EmailEvent | UnusableEvent | None:
-    """One of SendGrid's events, or why it is none; None of Segment's and of what is not JSON."""
-    if taken.element.reason is not None or not taken.request.source.startswith("sendgrid/"):
-        return None
-    try:
-        return parse_event(taken.element.data, taken.request.received_ms)
-    except UnusableEvent as error:
-        return error
-
-
-def message_key(message_id: str) -> int:
-    """The key under which a Segment event's ``messageId`` is remembered."""
-    return digest8(b"s:" + message_id.encode("utf-8", "replace"))
-
-
-class _Id(msgspec.Struct, frozen=True, gc=False):
-    """A name an event goes by; ``says_all`` if two events of that name are the same event."""
-
-    key: int
-    says_all: bool = False
-    shown: str | None = None
-
-
-def _names_of(draft: _Draft) -> Sequence[_Id]:
-    """
-    By what an event is told from all others.
-
-    Segment's by ``messageId``; SendGrid's by the print of what a redelivery repeats even when it
-    has a new id, and by id with type, since two events may share an id. Without any: by its bytes.
-    """
-    event, element = draft.engagement, draft.taken.element
-    if event is not None and not isinstance(event, UnusableEvent):
-        draft.digest = fingerprint(event)
-        return _names_of_engagement(event, draft.digest)
-    message_id = _text(element.data.get("messageId"))
-    if message_id is not None:
-        return (_Id(message_key(message_id), shown=message_id),)
-    return (_Id(digest8(b"b:" + element.raw), says_all=True),)
-
-
-def _names_of_engagement(event: EmailEvent, digest: bytes) -> Sequence[_Id]:
-    names = [_Id(int.from_bytes(digest[:8], signed=True), says_all=True)]
-    own = identity_key(event)
-    if own is not None:
-        names.append(_Id(int.from_bytes(own[:8], signed=True), shown=event.sg_event_id))
-    return names
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _name(data: Mapping[str, Any]) -> str | None:
-    name = data.get("event") if data.get("type") == "track" else data.get("name")
-    return name[:500] if isinstance(name, str) else None

@@ -42,9 +42,9 @@ class TestVerdictOf:
     )
     def test_every_pair_has_one(
         self,
-        wanted: bool,  # noqa: FBT001
-        told: bool | None,  # noqa: FBT001
-        on: bool,  # noqa: FBT001
+        wanted: bool,
+        told: bool | None,
+        on: bool,
         expected: Verdict,
     ) -> None:
         """What should be, what was told, what is."""
@@ -65,7 +65,7 @@ class TestMembersIn:
     @pytest.mark.parametrize("pack", [lambda raw: raw, gzip.compress])
     def test_columns_are_found_by_heading(self, pack: object) -> None:
         """In any order, plain or packed; rows without an address or id are passed over."""
-        raw = "\ufeffcontact_id,x,Email\r\nc1,\"a\n,b\",A@x.io\r\nc2,,\r\n,,b@x.io\r\nc3\r\n".encode()
+        raw = '\ufeffcontact_id,x,Email\r\nc1,"a\n,b",A@x.io\r\nc2,,\r\n,,b@x.io\r\nc3\r\n'.encode()
         assert [("a@x.io", "c1")] == list(members_in(io.BytesIO(pack(raw))))  # type: ignore[operator]
 
     def test_nothing_is_nobody(self) -> None:
@@ -73,7 +73,13 @@ class TestMembersIn:
         assert [] == list(members_in(io.BytesIO(b"")))
 
     @pytest.mark.parametrize(
-        "raw", [b"<html>\n", b"EMAIL,NAME\n", gzip.compress(b"EMAIL,CONTACT_ID\n" * 9)[:-9]]
+        "raw",
+        [
+            b"<html>\n",
+            b"EMAIL,NAME\n",
+            gzip.compress(b"EMAIL,CONTACT_ID\n" * 9)[:-9],
+            gzip.compress(b"EMAIL,CONTACT_ID\n")[:10] + b"\xff" * 30,
+        ],
     )
     def test_what_is_no_export_is_refused(self, raw: bytes) -> None:
         """So that nobody is taken off or added by it."""

@@ -18,7 +18,7 @@ class TestRefusalsIn:
         "raw",
         [
             b"email,error_message\nA@x.io,too odd\n,other\nstranger@x.io,what\n",
-            b"\xef\xbb\xbfrow;x\r\n,too odd,\" a@x.io \"\r\n",
+            b'\xef\xbb\xbfrow;x\r\n,too odd," a@x.io "\r\n',
             json.dumps({"email": "a@x.io", "error": "too odd"}).encode() + b"\n{bad\n",
             json.dumps([{"email": "a@x.io", "error": "too odd"}, 5]).encode(),
         ],

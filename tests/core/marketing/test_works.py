@@ -34,7 +34,7 @@ def effect(number: int, kind: str, address: str, *, lane: int = 1, **more: objec
     return Effect(number, kind, lane, 0, 0, None, lane, number, msgspec.json.encode(payload))
 
 
-def wanted_by(**rows: bool):  # noqa: ANN201
+def wanted_by(**rows: bool):
     """Whether lists want any address."""
 
     def wanted(name: str, address: str) -> ListMember | None:

@@ -20,7 +20,7 @@ from homing.config import load
 from homing.core.events import iso_time
 from homing.core.journeys.programs import Programs
 from homing.simulation import Simulation, read_happenings
-from homing.stages.journey import counted
+from homing.stages.run_counts import counted
 
 YEAR_MS = 365 * 86_400_000
 A_COMMIT = 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Container, Iterator
 from enum import StrEnum
 from typing import IO
@@ -100,6 +101,6 @@ def members_in(file: IO[bytes]) -> Iterator[tuple[str, str]]:
         for row in rows:
             if len(row) > max(at_email, at_id) and row[at_email] and row[at_id]:
                 yield row[at_email].lower(), row[at_id]
-    except (ValueError, EOFError, OSError, csv.Error) as error:
+    except (ValueError, EOFError, OSError, zlib.error, csv.Error) as error:
         msg = f"an export without EMAIL and CONTACT_ID, or cut off: {error}"
         raise UnreadableExport(msg) from error
