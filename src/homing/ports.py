@@ -613,8 +613,8 @@ class Erasures(Protocol):
     def newest(self, *, before: int | None, limit: int) -> list[Erasure]:
         """Erasures, newest first."""
 
-    def open(self, *, limit: int) -> list[Erasure]:
-        """Those that are not over, oldest first."""
+    def open(self, *, after: int, limit: int) -> list[Erasure]:
+        """Those that are not over, oldest first, from beyond number *after*."""
 
     def earlier(self, name: Identity) -> int | None:
         """The newest erasure of a name."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homing.core.erasure import Wanted, struck, wanted
+from homing.core.erasure import Wanted, pattern_of, struck, wanted
 from homing.core.people import Identity, IdKind
 from homing.core.splitting import split_events
 
@@ -100,5 +100,5 @@ class TestStruck:
         names = ["ann@x.io", "x.io", "u1", "[user]"]
 
         assert "HTTP 400: … is no address … u1" == struck(
-            "HTTP 400: ANN@x.io is no address [User] u1", names
+            "HTTP 400: ANN@x.io is no address [User] u1", pattern_of(names)
         )

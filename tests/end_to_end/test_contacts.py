@@ -10,6 +10,9 @@ from typing import Any
 
 from tests.support.service import World, world
 
+from homing.emulators import SendGridSettings
+from homing.emulators.sendgrid.marketing.settings import MarketingSettings
+
 MARKETING = """
 [contacts]
 when   = 'type = "identify" and traits.email != null'
@@ -286,3 +289,50 @@ class TestLists:
             expected = {f"{user}@example.com" for user, words in last.items() if words % 2}
             assert expected == on_list(w, "VIP customers")
             assert upserts(w) <= 3
+
+
+class TestComparing:
+    async def test_killed_in_the_middle_it_goes_on_and_ends_alike(self, tmp_path: Path) -> None:
+        """After a part of the repairs is on disk; an export of many packed files is read again."""
+        marketing = MarketingSettings(export_file_rows=3)
+        settings = SendGridSettings(marketing=marketing)
+        people = [f"p{n}" for n in range(10)]
+        async with world(tmp_path, processes=1, extra=MARKETING, settings=settings) as w:
+            await w.sender.deliver(*(engaged(1, user, member=True) for user in people))
+            await all_told(w)
+            await w.service.kill()
+            with sqlite3.connect(w.service.state, timeout=10) as db:
+                db.execute("UPDATE list_member SET changed_at = 0")
+                db.execute("DELETE FROM meta WHERE key LIKE 'reconcile:list:%'")
+            vip = w.sendgrid.lists.named("VIP customers")
+            assert vip is not None
+            for user in people[::2]:
+                gone = w.sendgrid.contacts.find(f"{user}@example.com")
+                assert gone is not None
+                w.sendgrid.lists.take(vip.id, gone.id)
+            await w.service.start(HOMING_CRASH_AT="after_repairs")
+            await w.service.exited(60)
+            await w.service.start()
+            await w.until(lambda: len(on_list(w, "VIP customers")) == 10, 60)
+            await all_told(w)
+            (report,) = json_lines(
+                await w.service.command("reconcile", "lists", "vip", "--json", "--dry-run")
+            )
+
+            assert (0, 0, 10) == tuple(report[key] for key in ("missing", "extra", "on_list"))
+
+    async def test_a_key_that_may_only_read_is_named_with_its_cure(self, tmp_path: Path) -> None:
+        """The command fails and says why; what comes in is taken in meanwhile."""
+        async with world(tmp_path, processes=1, extra=MARKETING) as w:
+            await w.sender.deliver(engaged(1, "ann", member=True))
+            await all_told(w)
+            w.sendgrid.no_marketing_plan = True
+            said = await w.service.command("reconcile", "lists", "vip", "--json", code=1)
+            (report,) = json_lines(said)
+            assert "refused" == report["status"]
+            assert "Marketing Campaigns" in report["error"]
+            await w.sender.deliver(engaged(2, "bob", member=True))
+            await w.evaluated(2)
+            with sqlite3.connect(w.service.state, timeout=10) as db:
+                kinds = {kind for (kind,) in db.execute("SELECT kind FROM alert")}
+            assert "reconcile_refused" in kinds

@@ -124,6 +124,24 @@ class TestErase:
         assert row.address is None
         assert 1 == len(world.sendgrid.calls)
 
+    async def test_what_is_said_of_one_in_flight_names_nobody(self, world):
+        """
+        SendGrid quotes what it refuses.
+        """
+        world.sendgrid.gate = asyncio.Event()
+        said = {"errors": [{"message": "u1@x.io is no address"}]}
+        world.sendgrid.answers.append(answer(400, said))
+        await world.take(track("Ordered"))
+        await world.deliver.deliver_batch()
+        await world.take(delete())
+        world.sendgrid.gate.set()
+        await world.deliver.land()
+
+        row = await world.send()
+        assert ("rejected", "erased") == (row.state, row.reason)
+        attempts = await world.tx(lambda tx: tx.sends.attempts(row.id))
+        assert not [one for one in attempts if "u1" in one.detail]
+
     async def test_it_never_falls_silent(self, known):
         """
         What is heard of it is not taken to it any more.

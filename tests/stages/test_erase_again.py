@@ -99,6 +99,29 @@ class TestEraseAgain:
             assert [(1, 0)] == asked
             assert 0 == await repeated(world)
 
+    async def test_a_crash_between_journal_and_store_loses_no_erasure(self, folder: Path) -> None:
+        """
+        It is repeated at the start; the `delete`, evaluated again, then finds nobody.
+        """
+        backup = folder / "backup.db"
+        async with living(folder) as world:
+            await world.take(identify("ann", traits={"email": "ann@x.io"}))
+        shutil.copy(folder / "homing.db", backup)
+        async with living(folder, world) as world:
+            await world.take(track("Seen", "ann"))
+            await world.take(delete("ann"))
+        shutil.copy(backup, folder / "homing.db")
+
+        async with living(folder, world) as world:
+            assert 1 == await repeated(world)
+            await world.evaluated()
+            assert set() == await users(world)
+            assert [None, "erased: its person has been deleted"] == [
+                row.reason for row in (await world.events())[:2]
+            ]
+            ready = await world.ready(Dest.CONTACTS)
+            assert 1 == sum(effect.kind == "erase" for effect in ready)
+
     async def test_who_came_back_stays(self, folder: Path) -> None:
         """
         A backup made after an erasure knows of it.
@@ -116,6 +139,14 @@ class TestEraseAgain:
         async with living(folder, world) as world:
             assert 1 == await repeated(world)
             assert {"ann"} == await users(world)
+            eraser = Eraser(world.store, world.log, world.clock)
+            while await eraser.turn():
+                pass
+            places = await world.tx(lambda tx: tx.events.erasures(limit=9))
+            await world.tx(lambda tx: tx.events.erasure_done({place[0] for place in places}))
+            await eraser.turn()
+            newest = await world.tx(lambda tx: tx.erasures.newest(before=None, limit=1))
+            assert [Progress.DONE] == [one.progress for one in newest]
 
     async def test_who_only_shares_the_address_stays(self, folder: Path) -> None:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.marketing import FakeMarketing, Place, engaged
+from tests.support.marketing import LISTS_ALONE, FakeMarketing, Place, engaged
 from tests.support.stages import answer
 
 from homing.ports import Store
@@ -13,7 +13,7 @@ from homing.stages.unlist import MAX_LOOKS, REMOVE_AGAIN, STILL_LISTED
 @pytest.fixture
 async def place(store: Store) -> Place:
     """Somebody is on the list."""
-    place = Place(store)
+    place = Place(store, extra=LISTS_ALONE)
     await place.take(engaged("a", 1, member=True))
     await place.told()
     place.sendgrid.calls.clear()
@@ -31,7 +31,7 @@ class TestUnlist:
         await place.take(engaged("a", 2, member=False))
         await place.told()
 
-        methods = [method for method, path, _ in place.sendgrid.calls]
+        methods = [method for method, _, _ in place.sendgrid.calls]
         assert ["POST", "DELETE", "POST"] == methods
         assert set() == place.sendgrid.on("VIP")
         row = await place.store.write(lambda tx: tx.members.get("vip", "a@x.io"))

@@ -39,6 +39,8 @@ name = "VIP"
 audience = "trial"
 """
 
+LISTS_ALONE = LISTS[LISTS.index("[list.vip]") :]
+
 OK, ERROR, THROTTLED, LOST, LOST_AFTER = "ok", "500", "429", "lost", "lost after"
 
 
@@ -99,6 +101,7 @@ class FakeMarketing:
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
     override: Callable[[str, str, Any], Answer | None] = lambda *_: None
     numbers: int = 0
+    called: int = 0
 
     def on(self, name: str) -> set[str]:
         """Who is on a list."""
@@ -114,6 +117,7 @@ class FakeMarketing:
         await asyncio.sleep(0)
         given = None if body is None else json.loads(body)
         self.calls.append((method, path, given))
+        self.called += 1
         fate = self.fates.popleft() if self.fates else OK
         if fate == ERROR:
             return answer(500, {"errors": [{"message": "internal"}]})
@@ -136,7 +140,7 @@ class FakeMarketing:
     def add(self, email: str, *lists: str, **fields: object) -> Remote:
         """Have a contact on lists at once."""
         if email not in self.contacts:
-            self.contacts[email] = Remote(self._number("c"), {}, {}, len(self.calls) + self.unseen)
+            self.contacts[email] = Remote(self._number("c"), {}, {}, self.called + self.unseen)
         self.contacts[email].fields.update(fields)
         for name in lists:
             self.members[self._list(name)].add(email)
@@ -217,7 +221,7 @@ class FakeMarketing:
             return bad
         found = {
             email: {"contact": self._shown(email)}
-            if email in self.contacts and self.contacts[email].seen_at <= len(self.calls)
+            if email in self.contacts and self.contacts[email].seen_at <= self.called
             else {"error": "contact not found"}
             for email in emails
         }

@@ -191,10 +191,15 @@ def _runs_in(name: str) -> Iterator[bytes]:
     return (run.encode() for run in _RUN.findall(plain))
 
 
-def struck(text: str, names: Iterable[str]) -> str:
-    """*text* without *names*, in whatever case; very short ones stay: they may be any word."""
+def pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds *names* in texts, in whatever case; not very short ones, which may be any word."""
     kept = sorted((re.escape(name) for name in names if len(name) > 3), key=len, reverse=True)
-    return re.sub("|".join(kept), "…", text, flags=re.IGNORECASE) if kept else text
+    return re.compile("|".join(kept), re.IGNORECASE) if kept else None
+
+
+def struck(text: str, names: re.Pattern[str] | None) -> str:
+    """*text* without *names*."""
+    return text if names is None else names.sub("…", text)
 
 
 def _texts(data: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:

@@ -149,7 +149,7 @@ class ContactJobs:
         def read(tx: Tx) -> list[Effect]:
             effects = tx.effects.many(job.effects)
             if not effects:
-                tx.jobs.drop(job.number)
+                _over(tx, job)
             return effects
 
         return await self.store.write(read)
@@ -209,9 +209,7 @@ class ContactJobs:
             tx.books.count("effects:contacts:sent", -count)
             tx.books.count("effects:contacts:done", count)
             if not kept:
-                tx.jobs.drop(job.number)
-                if job.looks > LOOKS_FOR_SLOW:
-                    tx.books.clear_alert(SLOW, f"job {job.number}")
+                _over(tx, job)
                 return None
             left = part_of(job, kept)
             tx.jobs.save(left)
@@ -328,7 +326,7 @@ class ContactJobs:
 
         def parted(tx: Tx) -> None:
             effects = tx.effects.many(job.effects)
-            tx.jobs.drop(job.number)
+            _over(tx, job)
             for half in (True, False):
                 kept = [effect for effect in effects if (address_in(effect) in first) is half]
                 if kept:
@@ -438,6 +436,11 @@ def _told(tx: Tx, job: Job, now: int) -> None:
     """From now on they may be on these lists: whoever takes them off has to look."""
     for name in job.lists:
         tx.members.tell(name, job.addresses, told=True, at=now)
+
+
+def _over(tx: Tx, job: Job) -> None:
+    tx.jobs.drop(job.number)
+    tx.books.clear_alert(SLOW, f"job {job.number}")
 
 
 def _anew(job: Job) -> Job:

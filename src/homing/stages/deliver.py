@@ -337,8 +337,12 @@ class Deliverer:
 
     def _settle_one(self, tx: Tx, flown: SendRow, outcome: Outcome, *, now: int) -> None:
         row = tx.sends.get(flown.id)
-        if row is not None:  # else it was erased meanwhile
-            self._move_on(tx, row, outcome, now=now)
+        if row is None:
+            return  # retention took it meanwhile
+        self._move_on(tx, row, outcome, now=now)
+        if row.address is None:
+            # its person was erased while it was under way: what was said of it may name them
+            tx.sends.erase(row.id)
 
     def _move_on(self, tx: Tx, row: SendRow, outcome: Outcome, *, now: int) -> None:
         match outcome:

@@ -84,9 +84,10 @@ def follow(tx: Tx, before: Person, cause: Cause) -> None:
     enlisting = _Enlisting(tx, cause, FOLLOWING)
     for member in tx.members.of_person(person.id) if has_moved else ():
         if member.address == old and member.wanted:
-            at = max(member.at, cause.at_ms)
-            enlisting.want(member.list_name, address, wanted=True, at_ms=at)
-            enlisting.want(member.list_name, member.address, wanted=False, at_ms=at)
+            # of the list nothing newer was said; that the old address is left is of now
+            left_at = max(member.at, cause.at_ms)
+            enlisting.want(member.list_name, address, wanted=True, at_ms=member.at)
+            enlisting.want(member.list_name, member.address, wanted=False, at_ms=left_at)
     for audience, (is_member, at) in person.audiences.items():
         for target in cause.plans.lists_of(audience):
             enlisting.agree(target.name, address, member=is_member, at_ms=at)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from homing.core import people
 from homing.core.digests import address_trace
 from homing.core.effects import Dest, Effect, EffectState, NewEffect, SendFlag
-from homing.core.erasure import Asked, Done, Entry, NewErasure, Step, struck
+from homing.core.erasure import Asked, Done, Entry, NewErasure, Step, pattern_of, struck
 from homing.core.marketing.contacts import refusal_of_address
 from homing.core.marketing.jobs import JobKind
 from homing.core.marketing.works import ERASE, Erasure, address_in
@@ -213,8 +213,9 @@ class _Going:
         }  # fmt: skip
         if repeats is not None:
             gone["repeats"] = repeats
-            tx.erasures.note(number, Done(Step.SEARCHED, at, {"repeats": repeats}))
         tx.erasures.note(number, Done(Step.LOCAL, at, gone))
+        if repeats is not None or not self.names:
+            tx.erasures.note(number, Done(Step.SEARCHED, at, {"elements": 0}))
 
     def _tell_sendgrid(self, number: int) -> None:
         tx, now, lacks = self.tx, self.asked.now_ms, self.plans.sendgrid_lacks
@@ -272,10 +273,11 @@ def drop_effects(tx: Tx, ids: Sequence[int]) -> int:
 def strike_events(tx: Tx, rows: Iterable[EventRow], names: Sequence[str]) -> None:
     """Let events tell of nobody, and have their bytes taken out of the log."""
     kept = list(rows)
+    named = pattern_of(names)
     for row in kept:
         tx.events.anonymise(row.id)
         said = (row.type, row.name, row.reason)
-        kind, name, reason = (None if text is None else struck(text, names) for text in said)
+        kind, name, reason = (None if text is None else struck(text, named) for text in said)
         if (kind, name, reason) != said:
             tx.events.replace(
                 replace(row, person=None, message_id=None, type=kind, name=name, reason=reason)

@@ -65,6 +65,7 @@ class Eraser:
     clock: Clock
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _search: _Search | None = None
+    _after: int = 0
 
     async def turn(self) -> int:
         """
@@ -115,7 +116,9 @@ class Eraser:
 
     def _look(self, tx: Tx) -> list[Erasure]:
         """Note what is done by now; those of which only the files are left."""
-        left = tx.erasures.open(limit=OPEN)
+        left = tx.erasures.open(after=self._after, limit=OPEN)
+        # those that wait for a person are not to keep the others waiting
+        self._after = left[-1].number if len(left) == OPEN else 0
         if not left:
             return []
         first = tx.events.first_erasure()

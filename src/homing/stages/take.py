@@ -251,7 +251,7 @@ class Taker:
             self._ledger.write(tx)  # it reads and writes sends, too
             self._erase(tx, draft, data)
             return
-        if self._is_of_erased(tx, draft, people.identities_of(data)):
+        if _is_restored(tx, draft) and _is_of_erased(tx, draft, people.identities_of(data)):
             draft.erase(tx)
             draft.filter(OF_THE_ERASED)
             return
@@ -289,9 +289,11 @@ class Taker:
             draft.filter(OF_A_TEST)
             return
         correlated = home.correlate(tx, event, self._ledger, before=draft.send)
-        names = (Identity(IdKind.EMAIL, event.email.strip().lower()),) if event.email else ()
         is_erased = correlated.send is not None and correlated.send.address is None
-        if is_erased or self._is_of_erased(tx, draft, names):
+        if not is_erased and event.email and _is_restored(tx, draft):
+            name = Identity(IdKind.EMAIL, event.email.strip().lower())
+            is_erased = _is_of_erased(tx, draft, (name,))
+        if is_erased:
             self._of_erased(tx, draft, event)
         else:
             self._of_send(tx, draft, event, correlated=correlated)
@@ -361,17 +363,6 @@ class Taker:
         if gone.repeats is not None:
             draft.reason = f"erased before: erasure {gone.repeats}"
 
-    def _is_of_erased(self, tx: Tx, draft: Draft, names: Sequence[Identity]) -> bool:
-        """Whether it is of a restored log, from before its person was erased."""
-        request = draft.taken.request
-        return (
-            request.seq < tx.erasures.until
-            and bool(names)
-            and tx.erasures.is_erased(
-                names[0], request=request.seq, received_ms=request.received_ms
-            )
-        )  # fmt: skip
-
     def _tell_of_erased(self, runs: Sequence[Run]) -> None:
         if self.observer is not None:
             now = self.clock.now_ms()
@@ -406,3 +397,14 @@ class Taker:
 
 
 _COUNT_OF = {state: f"events:{state}" for state in EventState}
+
+
+def _is_restored(tx: Tx, draft: Draft) -> bool:
+    """Whether it may be of a restored log, from before somebody was erased."""
+    return draft.taken.request.seq < tx.erasures.until
+
+
+def _is_of_erased(tx: Tx, draft: Draft, names: Sequence[Identity]) -> bool:
+    request = draft.taken.request
+    at = request.received_ms
+    return bool(names) and tx.erasures.is_erased(names[0], request=request.seq, received_ms=at)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from homing.adapters.memory.table import Journal, Table
-from homing.core.erasure import struck
+from homing.core.erasure import pattern_of, struck
 from homing.ports import Alert, Pause
 
 
@@ -62,12 +62,13 @@ class MemoryBooks:
 
     def strike(self, texts: Collection[str]) -> None:
         """Take these out of what alerts and pauses say."""
+        named = pattern_of(texts)
         for key, alert in self._alerts.items():
-            self._alerts[key] = replace(alert, text=struck(alert.text, texts))
-            if struck(alert.subject, texts) != alert.subject:
+            self._alerts[key] = replace(alert, text=struck(alert.text, named))
+            if struck(alert.subject, named) != alert.subject:
                 self._alerts.drop(key)
         for name, pause in self._pauses.items():
-            self._pauses[name] = replace(pause, reason=struck(pause.reason, texts))
+            self._pauses[name] = replace(pause, reason=struck(pause.reason, named))
 
     def alerts(self) -> list[Alert]:
         """What stands, newest first."""

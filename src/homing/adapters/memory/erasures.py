@@ -50,10 +50,10 @@ class MemoryErasures:
         end = NEWEST if before is None else before
         return [self._rows[n] for n in sorted(self._rows, reverse=True) if n < end][:limit]
 
-    def open(self, *, limit: int) -> list[Erasure]:
-        """Those that are not over, oldest first."""
+    def open(self, *, after: int, limit: int) -> list[Erasure]:
+        """Those that are not over, oldest first, from beyond number *after*."""
         found = (row for row in self._rows.values() if row.progress is Progress.OPEN)
-        return list(islice(found, limit))
+        return list(islice((row for row in found if row.number > after), limit))
 
     def earlier(self, name: Identity) -> int | None:
         """The newest erasure of a name."""

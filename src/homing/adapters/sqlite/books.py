@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from homing.adapters.sqlite.sql import executing, load
-from homing.core.erasure import struck
+from homing.core.erasure import pattern_of, struck
 from homing.ports import Alert, Pause
 
 if TYPE_CHECKING:
@@ -82,13 +82,14 @@ class SqliteBooks:
 
     def strike(self, texts: Collection[str]) -> None:
         """Take these out of what alerts and pauses say."""
+        named = pattern_of(texts)
         for alert in self.alerts():
-            if (said := struck(alert.text, texts)) != alert.text:
+            if (said := struck(alert.text, named)) != alert.text:
                 self._execute(SQL.reword_alert, (said, alert.kind, alert.subject))
-            if struck(alert.subject, texts) != alert.subject:
+            if struck(alert.subject, named) != alert.subject:
                 self.clear_alert(alert.kind, alert.subject)
         for name, pause in self.pauses().items():
-            if (said := struck(pause.reason, texts)) != pause.reason:
+            if (said := struck(pause.reason, named)) != pause.reason:
                 self.pause(name, replace(pause, reason=said))
 
     def alerts(self) -> list[Alert]:

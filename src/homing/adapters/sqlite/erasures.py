@@ -105,9 +105,9 @@ class SqliteErasures:
         """Erasures, newest first."""
         return list(self._erasures(SQL.newest, (NEWEST if before is None else before, limit)))
 
-    def open(self, *, limit: int) -> list[Erasure]:
-        """Those that are not over, oldest first."""
-        return list(self._erasures(SQL.open, (limit,)))
+    def open(self, *, after: int, limit: int) -> list[Erasure]:
+        """Those that are not over, oldest first, from beyond number *after*."""
+        return list(self._erasures(SQL.open, (after, limit)))
 
     def earlier(self, name: Identity) -> int | None:
         """The newest erasure of a name."""

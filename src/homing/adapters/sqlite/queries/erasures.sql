@@ -20,7 +20,7 @@ WHERE id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: open
 SELECT id, at, by, progress, people, request, item FROM erasure_record
-WHERE progress = 'open' ORDER BY id LIMIT ?;
+WHERE progress = 'open' AND id > ? ORDER BY id LIMIT ?;
 
 -- name: earlier
 SELECT max(erasure) FROM erased WHERE key = ?;
