@@ -461,8 +461,8 @@ class Sends(Protocol):
 class Effects(Protocol):
     """What is to be done outside and may safely be done twice."""
 
-    def add(self, effect: NewEffect) -> None:
-        """Ask for an effect."""
+    def add(self, effect: NewEffect) -> int:
+        """Ask for an effect; its number."""
 
     def open_of(self, people: Sequence[int], *, dest: Dest | None = None) -> list[Effect]:
         """What is ready or sent of persons, for one destination or all; in order."""

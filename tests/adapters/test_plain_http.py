@@ -9,8 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from homing.adapters import plain_http
-from homing.adapters.plain_http import PlainHttpApi
+from homing.adapters.plain_http import MAX_ANSWER, PlainHttpApi
 
 KEY = "Bearer SG.secret"
 
@@ -98,13 +97,12 @@ class TestCall:
         assert (None, False) == (answer.status, answer.headers_sent)
 
     async def test_an_answer_without_end_is_cut(
-        self, far: tuple[Far, str], api: PlainHttpApi, monkeypatch: pytest.MonkeyPatch
+        self, far: tuple[Far, str], api: PlainHttpApi
     ) -> None:
         """It is no answer."""
-        monkeypatch.setattr(plain_http, "MAX_ANSWER", 1_000)
 
         async def huge(_: web.Request) -> web.StreamResponse:
-            return web.Response(body=b"x" * 500_000)
+            return web.Response(body=bytes(MAX_ANSWER + 1))
 
         far[0].answer = huge
         assert (await api.call("GET", "/", None)).status is None

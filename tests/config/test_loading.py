@@ -87,6 +87,8 @@ BROKEN = [
     ("email.b = { " + TEMPLATE + ", group = 'global' }", ['3: expected `email.b.group` to be a name of `sendgrid.groups`, got "global"']),
     ("route.r = { " + WHEN + " }", ["3: expected `route.r` to have an action, got none: send, track, identify, upsert_contact, add_to_list, remove_from_list, add_to_audience, remove_from_audience, suppress, unsuppress"]),
     ("sendgrid.groups = { a = 1, b = 1 }", ["3: expected `sendgrid.groups.b` to be the id of a group that has no other name (a), got 1"]),
+    ("list.a.name = 'X'\nlist.b.name = 'X'", ['4: expected `list.b.name` to be the name of a list that has no other table ([list.a]), got "X"']),
+    ("list.b.name = 'c'\n[list.c]", ['4: expected `list.c.name` to be the name of a list that has no other table ([list.b]), got "c"']),
     ("sendgrid.groups = { spam = 1, b = '2' }", ['3: expected `sendgrid.groups.spam` to be the name of a group, got "spam": the word means a list of SendGrid\'s own', '3: expected `sendgrid.groups.b` to be the id of a group, a whole number, got "2"']),
     # Emails
     ("email.b = {}", ["3: expected `email.b` to have a template, or a subject and html_file or text_file, got neither"]),

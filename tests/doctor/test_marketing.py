@@ -109,12 +109,6 @@ class TestLists:
             marketing.of_lists(case(LISTS, lists=look))
         )
 
-    def test_two_sections_of_one_name_are_told(self, case):
-        """They would undo each other."""
-        text = LISTS + 'name = "VIP customers"\n'
-
-        assert "warn" in statuses(marketing.of_lists(case(text, lists=Got(()))))
-
     def test_without_lists_or_leave_it_is_skipped(self, case):
         """Nothing is held against what cannot be seen."""
         assert ["skipped"] == statuses(marketing.of_lists(case()))

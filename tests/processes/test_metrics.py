@@ -26,12 +26,14 @@ def worker_of(*down: Dest) -> SimpleNamespace:
     """A worker with its stages' circuits; those of *down* are open."""
     stages = {}
     for name, dest in (
-        ("deliver", Dest.MAIL), ("suppress", Dest.SUPPRESSIONS), ("write_back", Dest.SEGMENT),
+        ("deliver", Dest.MAIL), ("suppress", Dest.SUPPRESSIONS), ("contacts", Dest.CONTACTS),
+        ("write_back", Dest.SEGMENT),
     ):  # fmt: skip
         circuit = Circuit(dest, FixedClock())
         if dest in down:
             circuit.heed(Paused("key"))
         stages[name] = SimpleNamespace(circuit=circuit, flying={1, 2})
+    stages["delivering"] = tuple(stages.values())
     stages["wake"] = SimpleNamespace(late_ms=lambda: 1_500)
     health = SimpleNamespace(is_up=lambda: True)
     assembly = SimpleNamespace(health=health, stages=SimpleNamespace(**stages))
@@ -115,8 +117,9 @@ class TestExposition:
         """
         found = await samples(Dest.MAIL, Dest.SUPPRESSIONS)
 
-        assert [1, 1, 0] == [
-            found["homing_breaker_open", (dest,)] for dest in ("mail", "suppressions", "segment")
+        assert [1, 1, 0, 0] == [
+            found["homing_breaker_open", (dest,)]
+            for dest in ("mail", "suppressions", "contacts", "segment")
         ]
 
     async def test_the_process_is_described(self):

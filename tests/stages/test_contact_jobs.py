@@ -6,6 +6,8 @@ import pytest
 from tests.support.marketing import LISTS, FakeMarketing, Place, engaged, identify
 from tests.support.stages import answer
 
+from homing.adapters.memory.state import MemoryState
+from homing.core.wire import json_bytes
 from homing.ports import Store
 
 ODD = ["o'neil@x.io", "ünï@x.io", f"{'l' * 60}@{'d' * 190}.com", "A@X.IO", "a@bücher.example"]
@@ -42,18 +44,21 @@ class TestCall:
         assert (3, 2) == (counts["done"], counts["dead"])
         assert "contacts:calls_repeated" not in counts
 
-    async def test_a_batch_that_is_too_large_is_parted(
-        self, place: Place, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_batch_that_is_too_large_is_parted(self) -> None:
         """By what SendGrid takes; and where it says 413."""
-        monkeypatch.setattr("homing.stages.contact_jobs.MAX_BYTES", 200)
+        custom = ", ".join(f'f{n} = "$.traits.f"' for n in range(30))
+        extra = LISTS.replace('custom = { plan = "$.traits.plan" }', f"custom = {{ {custom} }}")
+        place = Place(MemoryState(), extra=extra)
+        place.sendgrid.fields |= {f"f{n}": (f"e{n}", "Text") for n in range(30)}
         place.sendgrid.override = lambda method, _, body: (
-            answer(413) if method == "PUT" and len(body["contacts"]) > 2 else None
+            answer(413) if method == "PUT" and len(body["contacts"]) > 60 else None
         )
-        await place.take(*(identify(f"u{n}", first_name="n" * 20) for n in range(12)))
+        await place.take(*(identify(f"u{n}", f="x" * 1_000) for n in range(210)))
         await place.told()
 
-        assert 12 == len(place.sendgrid.contacts)
+        assert 210 == len(place.sendgrid.contacts)
+        assert max(len(json_bytes(body)) for body in place.sendgrid.upserts()) < 6_000_000
+        assert 105 == max(len(body["contacts"]) for body in place.sendgrid.upserts())
         assert [] == await place.dead()
 
     async def test_a_refusal_that_names_nobody_is_found_by_halves(self, place: Place) -> None:

@@ -12,6 +12,7 @@ from tests.support.stages import identify, track
 
 from homing.core.effects import Dest
 from homing.core.segment_calls import is_echo
+from homing.stages import enlist
 
 MARKETING = """
 [contacts]
@@ -102,10 +103,13 @@ class TestContacts:
         assert "all" == found["list"]["list"]
 
     async def test_without_an_address_nobody_is_a_contact(self, shop: World) -> None:
-        """It is said, and counted."""
+        """A row that is dead says so, and of whom."""
         await shop.take(track("Listed", "u2", context={}))
         assert [] == await asked(shop)
-        assert ("action_failed", "listed") in await shop.alerts()
+        dead = await shop.tx(lambda tx: tx.effects.dead_newest(before=None, limit=9))
+        assert {(enlist.NO_ADDRESS, "listed", 1)} == {
+            (row["reason"], row["rule"], row["event"]) for row in dead
+        }
 
 
 class TestAudiences:

@@ -16,8 +16,9 @@ from homing.adapters.memory.state import MemoryState
 from homing.core.marketing.drift import Report
 from homing.ports import Store, Tx
 from homing.stages.reconcile_lists import (
-    CannotReconcile,
+    AlreadyReconciling,
     ListReconciler,
+    NoSuchList,
     kept_of,
 )
 
@@ -258,10 +259,10 @@ class TestFailing:
 
     async def test_two_runs_at_once_and_unknown_lists_are_refused(self, compared: Compared) -> None:
         """With what there is."""
-        with pytest.raises(CannotReconcile, match=r"no \[list.nope\]: there is vip, trial"):
+        with pytest.raises(NoSuchList, match=r"no \[list.nope\]: there is vip, trial"):
             await compared.stage.start(["nope"], dry=False)
         await compared.stage.start([], dry=False)
-        with pytest.raises(CannotReconcile, match="already"):
+        with pytest.raises(AlreadyReconciling, match="already"):
             await compared.stage.start([], dry=False)
         await compared.stage.done()
 

@@ -401,7 +401,7 @@ class TestMissingThere:
             ("POST", "/v3/asm/groups/12345/suppressions"),
         ] == await place.told()
         assert (1, 1) == counts(report["unsubscribes"], *THERE) == counts(report["groups"], *THERE)
-        assert {("reconciled", "suppressions"): 2} == await place.world.alerts()
+        assert {("reconciled", "suppressions"): 1} == await place.world.alerts()
         assert Counter() == drift(await place.reconciled())
         assert [] == await place.told()
 

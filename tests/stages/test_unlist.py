@@ -72,6 +72,7 @@ class TestUnlist:
         for _ in range(REMOVE_AGAIN + 2):
             await place.turn(61_000)
         assert 2 == len(removals(place))
+        assert 1 == (await place.counts())["contacts:calls_repeated"]
 
         place.sendgrid.override = lambda *_: None
         await place.told(800)

@@ -136,6 +136,7 @@ _CODES: Final = {
     "NoSqlite": exits.EX_CONFIG,
     "NoKey": exits.EX_CONFIG,
     "CannotReconcile": exits.EX_CONFIG,
+    "NoSuchList": exits.EX_DATAERR,
     "AlreadyReconciling": exits.EX_TEMPFAIL,
     "Unanswered": exits.EX_UNAVAILABLE,
     "StoreBusy": exits.EX_TEMPFAIL,

@@ -60,6 +60,7 @@ def findings_of(settings: Settings, written: Written) -> Iterator[Finding]:
     """Check what no single key can tell."""
     yield from _of_admin(settings, written)
     yield from _of_groups(settings.sendgrid)
+    yield from _of_titles(settings)
     yield from _of_references(written)
     for name, email in settings.email.items():
         yield from _of_email(("email", name), email, written)
@@ -104,6 +105,17 @@ def _of_groups(sendgrid: SendGrid) -> Iterator[Finding]:
         if first != name:
             what = f"the id of a group that has no other name ({first})"
             yield Finding(("sendgrid", "groups", name), expected(what, f"{number}"))
+
+
+def _of_titles(settings: Settings) -> Iterator[Finding]:
+    """Refuse two tables for one list of SendGrid's: each would undo what the other does."""
+    by_title: dict[str, str] = {}
+    for name, section in settings.list.items():
+        title = section.name or name
+        first = by_title.setdefault(title, name)
+        if first != name:
+            what = f"the name of a list that has no other table ([list.{first}])"
+            yield Finding(("list", name, "name"), expected(what, shown(title)))
 
 
 def _of_email(loc: Loc, email: Email, written: Written) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from homing.core.marketing.contacts import FieldType, field_key, typed_value
 from homing.core.plans import UpsertContact
 from homing.doctor.access import actions_of, unseen, uses_marketing
 from homing.doctor.answers import CustomField, Failed, Got
-from homing.doctor.findings import Finding, error, listed, ok, skipped, warn
+from homing.doctor.findings import Finding, error, ok, skipped, warn
 
 if TYPE_CHECKING:
     from homing.doctor.case import Case
@@ -83,12 +83,15 @@ def of_fields(case: Case) -> Iterator[Finding]:
         )
 
 
+OF_MISFITS = "contacts with it are dead, additions to lists go without it"
+
+
 def _of_absent(name: str, *, may_create: bool) -> Finding:
     about = f"field {name}"
     if may_create:
         return ok("it will be created with the first contact that has it", about=about)
     return error(
-        "the account has no such custom field: contacts are written without it",
+        f"the account has no such custom field: {OF_MISFITS}",
         "make it in SendGrid's Marketing, Custom Fields, or set `contacts.create_fields = true`",
         about=about,
     )
@@ -107,7 +110,7 @@ def _of_field(field: CustomField, name: str, values: tuple[object, ...]) -> Find
         return ok(f"a field of type {kind}{checked}", about=about)
     return error(
         f"its type is {kind}, and {len(unfit)} of the newest {len(values)} values do not fit,"
-        f" {_shown(unfit[0])} among them: contacts are written without it",
+        f" {_shown(unfit[0])} among them: {OF_MISFITS}",
         "map a value that fits, or make another field: a type cannot be changed",
         about=about,
     )
@@ -151,9 +154,3 @@ def of_lists(case: Case) -> Iterator[Finding]:
             yield ok(f"{one.title!r} is there", about=about)
         else:
             yield ok(f"{one.title!r} will be created with its first member", about=about)
-    twins = [title for title, n in Counter(one.title for one in lists.values()).items() if n > 1]
-    if twins:
-        yield warn(
-            f"several [list.*] lead to {listed(twins)}",
-            "give each a `name` of its own: members that one adds, the other removes",
-        )

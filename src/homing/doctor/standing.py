@@ -41,7 +41,7 @@ def of_store(case: Case) -> Iterator[Finding]:
     yield from _of_pauses(case)
     alerts = [one for one in standing.alerts if one.kind not in {REFUSED, PAUSED}]
     for alert in alerts:
-        cure = _CURES.get(alert.kind, "`homing stats` and the status page have more")
+        cure = _CURES.get(alert.kind, "see what it says; `homing alerts clear` once it is seen to")
         yield warn(_told(alert), cure, about=f"alert {alert.kind} {alert.subject}".strip())
     if not alerts and not standing.pauses:
         runs = "a service runs" if standing.runs else "no service runs"

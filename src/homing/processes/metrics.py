@@ -95,8 +95,7 @@ class _Reading:
         yield _gauge("homing_destination_paused", "What is paused.", paused, "destination")
         stages = self._worker.assembly.stages
         open_ = {
-            (stage.circuit.dest.value,): int(stage.circuit.is_down)
-            for stage in (stages.deliver, stages.suppress, stages.write_back)
+            (stage.circuit.dest.value,): int(stage.circuit.is_down) for stage in stages.delivering
         }
         yield _gauge("homing_breaker_open", "Whether calls are held back.", open_, "destination")
         yield _gauge("homing_sends_in_flight", "Sends under way.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from msgspec.structs import replace
@@ -25,6 +26,7 @@ from homing.stages.contact_jobs import ContactJobs, Trouble
 from homing.stages.unlist import Unlisting
 
 if TYPE_CHECKING:
+    from homing.core.marketing.members import ListMember
     from homing.core.outcomes import Outcome
     from homing.core.plans import Plans
     from homing.ports import Clock, Files, Store, Tx
@@ -63,6 +65,8 @@ class Contacts:
         plans: The plans in force.
 
         files: Reads what a job says went wrong.
+
+        land_s: How long `land` waits for what is under way.
     """
 
     store: Store
@@ -71,6 +75,7 @@ class Contacts:
     clock: Clock
     plans: Plans
     capture: bool = False
+    land_s: float = LAND_S
     circuit: Circuit = field(init=False)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     jobs: ContactJobs = field(init=False)
@@ -80,6 +85,9 @@ class Contacts:
     _read_at_ms: int = 0
     _failures: int = 0
     _broken: BaseException | None = None
+    # where the next look at what waits begins, and what waits before that
+    _after: int = 0
+    _blocked: set[object] = field(default_factory=set)
     # when a job of each kind last got through
     _passed_at: dict[JobKind, int] = field(default_factory=dict)
 
@@ -109,7 +117,7 @@ class Contacts:
             return 0
         if self.circuit.allowance(in_flight=0, most=1) <= 0:
             return 0
-        due = await self.store.write(self._claim)
+        due = await self._due()
         if not due:
             return 0
         self._working = asyncio.create_task(self._work(due), name="contacts")
@@ -119,7 +127,7 @@ class Contacts:
     async def land(self) -> None:
         """Wait a moment until nothing is under way: what is not done by then is done anew."""
         if self._working is not None:
-            _, late = await asyncio.wait([self._working], timeout=LAND_S)
+            _, late = await asyncio.wait([self._working], timeout=self.land_s)
             for task in late:
                 task.cancel()
                 await asyncio.wait([task])
@@ -136,38 +144,69 @@ class Contacts:
 
     # -- what is to be done
 
-    def _claim(self, tx: Tx) -> list[Job]:
-        if self.capture:
-            _captured(tx)
+    async def _due(self) -> list[Job]:
+        jobs = await self.store.write(self._open)
+        if jobs is None:
             return []
-        if self.circuit.granted(tx, 1, in_flight=0, is_waited=_is_any_ready) <= 0:
-            return []
-        now, jobs = self.clock.now_ms(), tx.jobs.all()
+        now = self.clock.now_ms()
         if self._now_ms() >= self._read_at_ms:
             began_s = self.clock.monotonic_s()
-            jobs += self._made(tx, jobs, now)
+            jobs += await self._made(jobs, now)
             took_ms = (self.clock.monotonic_s() - began_s) * 1000
             self._read_at_ms = self._now_ms() + max(LOOK_AGAIN_MS, int(took_ms / LOOKING_SHARE))
         jobs.sort(key=lambda job: job.due_at)
         due = [job for job in jobs if job.due_at <= now]
         return (due or jobs)[:1] if self.circuit.is_probing else due
 
-    def _made(self, tx: Tx, jobs: list[Job], now: int) -> list[Job]:
+    def _open(self, tx: Tx) -> list[Job] | None:
+        """Jobs that are not over; None while nothing may leave."""
+        if self.capture:
+            _captured(tx)
+            return None
+        if self.circuit.granted(tx, 1, in_flight=0, is_waited=_is_any_ready) <= 0:
+            return None
+        return tx.jobs.all()
+
+    async def _made(self, jobs: list[Job], now: int) -> list[Job]:
         """What is ripe, as new jobs."""
-        busy = {key for job in jobs for key in (*job.addresses, *job.lanes)}
+        busy = {key for job in jobs for key in (*job.addresses, *job.lanes)} | self._blocked
+        waiting = await self._waiting()
         ready = ready_of(
-            _all_ready(tx), tx.members.get, busy=busy, is_due=lambda effect: effect.due_at <= now
-        )
-        _done(tx, ready.stale)
-        slack = max(1, len(jobs) - FEW_JOBS)
-        oldest = min((work.oldest_ms for work in ready.works), default=now)
-        is_ripe = (
-            len(ready.works) >= min(FLUSH_AT * slack, MOST_READ)
+            waiting.effects, lambda name, address: waiting.rows.get((name, address)), busy=busy,
+            is_due=lambda effect: effect.due_at <= now,
+        )  # fmt: skip
+        if ready.stale:
+            await self.store.write(lambda tx: _done(tx, ready.stale))
+        if ready.works and not self._is_ripe(ready.works, len(jobs), now):
+            return []
+        # what waits behind jobs that take long does not hide what comes after it
+        self._after = 0 if waiting.is_all else waiting.effects[-1].id
+        self._blocked = set() if waiting.is_all else ready.blocked
+        return [
+            await self.store.write(partial(_kept, job=job)) for job in _jobs_of(ready.works, now)
+        ]
+
+    async def _waiting(self) -> _Waiting:
+        """As many as are worth a look at once, read in slices, for others wait for each."""
+        waiting, size, after = _Waiting(), 0, self._after
+        while len(waiting.effects) < MOST_READ and size < MOST_READ_BYTES:
+            ready = await self.store.write(partial(_slice, after=after, rows=waiting.rows))
+            waiting.effects += ready
+            size += sum(len(effect.payload) for effect in ready)
+            if len(ready) < READ:
+                waiting.is_all = True
+                break
+            after = ready[-1].id
+        return waiting
+
+    def _is_ripe(self, works: list[Work], jobs: int, now: int) -> bool:
+        slack = max(1, jobs - FEW_JOBS)
+        oldest = min(work.oldest_ms for work in works)
+        return (
+            self.circuit.is_probing
+            or len(works) >= min(FLUSH_AT * slack, MOST_READ)
             or now - oldest >= FLUSH_AFTER_MS * slack
         )
-        if not (ready.works and is_ripe) and not self.circuit.is_probing:
-            return []
-        return [_kept(tx, job) for job in _jobs_of(ready.works, now)]
 
     # -- doing it
 
@@ -310,7 +349,7 @@ def _parts(works: list[Work], most: int) -> Iterator[list[Work]]:
         yield works[start : start + most]
 
 
-def _kept(tx: Tx, job: Job) -> Job:
+def _kept(tx: Tx, *, job: Job) -> Job:
     """A job on disk before its call; its effects are nobody else's."""
     taken = tx.effects.sent(job.effects)
     tx.books.count("effects:contacts:ready", -taken)
@@ -327,7 +366,7 @@ def _done(tx: Tx, numbers: list[int]) -> None:
 def _captured(tx: Tx) -> None:
     """Nothing leaves: what was asked for is done, but for erasures, which wait."""
     done: list[int] = []
-    for effect in _all_ready(tx):
+    for effect in tx.effects.ready(Dest.CONTACTS, after=0, limit=MOST_READ):
         if effect.kind != ERASE:
             done.append(effect.id)
             name = list_in(effect)
@@ -341,14 +380,20 @@ def _is_any_ready(tx: Tx) -> bool:
     return bool(tx.effects.ready(Dest.CONTACTS, after=0, limit=1)) or bool(tx.jobs.all())
 
 
-def _all_ready(tx: Tx) -> Iterator[Effect]:
-    """Effects not yet done, in order, as many as are worth a look at once."""
-    after, read, size = 0, 0, 0
-    while read < MOST_READ and size < MOST_READ_BYTES:
-        ready = tx.effects.ready(Dest.CONTACTS, after=after, limit=READ)
-        yield from ready
-        read += len(ready)
-        size += sum(len(effect.payload) for effect in ready)
-        if len(ready) < READ:
-            return
-        after = ready[-1].id
+@dataclass(slots=True)
+class _Waiting:
+    """Effects not yet done, in order; the rows they are about; whether that is all of them."""
+
+    effects: list[Effect] = field(default_factory=list)
+    rows: dict[tuple[str, str], ListMember] = field(default_factory=dict)
+    is_all: bool = False
+
+
+def _slice(tx: Tx, *, after: int, rows: dict[tuple[str, str], ListMember]) -> list[Effect]:
+    effects = tx.effects.ready(Dest.CONTACTS, after=after, limit=READ)
+    for effect in effects:
+        name = list_in(effect)
+        row = None if name is None else tx.members.get(name, address_in(effect))
+        if row is not None:
+            rows[row.list_name, row.address] = row
+    return effects

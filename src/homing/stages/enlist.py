@@ -63,7 +63,7 @@ def change_audience(tx: Tx, want: WantAudience, cause: Cause) -> None:
     if cause.is_draft:
         return
     for target in cause.plans.lists_of(want.audience):
-        enlisting.change(target, member=want.member)
+        enlisting.change(target, member=want.member, follows=True)
     if want.changed and not want.stated and want.audience in cause.plans.audiences_to_segment:
         enlisting.tell_segment(want)
 
@@ -126,7 +126,7 @@ class _Enlisting:
         """Have the contact written, with the fields of an action or those of ``[contacts]``."""
         address = self._address()
         if address is None:
-            self._fail(NO_ADDRESS)
+            self._give_up(UPSERT, Contact(""))
             return
         try:
             contact = self._contact(address, own)
@@ -135,11 +135,14 @@ class _Enlisting:
             return
         self._add(UPSERT, json_bytes(msgspec.to_builtins(contact)))
 
-    def change(self, target: ContactList, *, member: bool) -> None:
-        """Have the person on a list, or not."""
+    def change(self, target: ContactList, *, member: bool, follows: bool = False) -> None:
+        """Have the person on a list, or not; one that follows an audience waits for an address."""
         address = self._address()
         if member and address is None:
-            self._fail(f"list {target.name}: {NO_ADDRESS}")
+            if follows:
+                self.tx.books.count("lists:no_email")
+                return
+            self._give_up(LIST, {"list": target.name, "contact": Contact("")})
             return
         addresses = set() if address is None else {address}
         if not member:
@@ -205,9 +208,10 @@ class _Enlisting:
         root = root_of(cause.event, cause.person, journey=cause.journey)
         return Contact(address, *resolved(plan, root))
 
-    def _add(self, kind: str, payload: bytes) -> None:
+    def _add(self, kind: str, payload: bytes) -> int:
+        """Ask for an effect; its number."""
         cause = self.cause
-        self.tx.effects.add(
+        number = self.tx.effects.add(
             NewEffect(
                 dest=Dest.CONTACTS,
                 kind=kind,
@@ -221,6 +225,14 @@ class _Enlisting:
             )
         )
         self.tx.books.count("effects:contacts:ready")
+        return number
+
+    def _give_up(self, kind: str, payload: object) -> None:
+        """Nobody can be a contact without an address: a row says so, and of whom."""
+        number = self._add(kind, json_bytes(msgspec.to_builtins(payload)))
+        self.tx.effects.dead(number, NO_ADDRESS)
+        self.tx.books.count("effects:contacts:ready", -1)
+        self.tx.books.count("effects:contacts:dead")
 
     def _fail(self, reason: str) -> None:
         self.tx.books.count("actions:failed")

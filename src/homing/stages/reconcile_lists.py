@@ -33,6 +33,7 @@ from homing.stages import crash
 from homing.stages.asking import Asker, Refused, Unanswered
 from homing.stages.catalog import Catalog, Known, NotMade
 from homing.stages.contact_jobs import CONTACTS
+from homing.stages.reconcile_suppressions import AlreadyReconciling, CannotReconcile
 
 if TYPE_CHECKING:
     from homing.core.effects import Effect
@@ -57,8 +58,8 @@ MAX_WAIT_S: Final = 3_600.0
 IN_MEMORY: Final = 16 << 20
 
 
-class CannotReconcile(HomingError):
-    """The lists cannot be compared."""
+class NoSuchList(HomingError):
+    """A list was named that the configuration has not."""
 
 
 class Kept(msgspec.Struct):
@@ -122,16 +123,18 @@ class ListReconciler:
             The names of those that are compared.
 
         Raises:
-            CannotReconcile: There is no such list, or it cannot be done now.
+            CannotReconcile: It cannot be done.
+            NoSuchList: One of the names is of none.
+            AlreadyReconciling: Lists are being compared.
         """
         if self.lacking is not None:
             raise CannotReconcile(self.lacking)
         unknown = [name for name in names if name not in self.plans.lists]
         if unknown:
             msg = f"no [list.{unknown[0]}]: there is {', '.join(self.plans.lists) or 'none'}"
-            raise CannotReconcile(msg)
+            raise NoSuchList(msg)
         if self.is_running:
-            raise CannotReconcile("lists are being compared already: try again later")
+            raise AlreadyReconciling("lists are being compared already: try again later")
         chosen = [self.plans.lists[name] for name in names or self.plans.lists]
         self._begin(chosen, dry=dry)
         return [one.name for one in chosen]
@@ -401,14 +404,16 @@ class Comparison:
             kept.compared_at = report.began_at
         _keep(tx, name, kept)
         now = self.stage.clock.now_ms()
+        if report.dry_run:
+            return
         if report.status == "refused":
             tx.books.alert("reconcile_refused", f"list {name}", report.error, at=now)
             return
         tx.books.clear_alert("reconcile_refused", f"list {name}")
         drift = report.missing + report.extra
-        if drift and not report.dry_run:
+        if drift:
             text = f"{report.missing} were missing from the list and {report.extra} too many: told"
-            tx.books.alert("reconciled", f"list {name}", text, at=now, n=drift)
+            tx.books.alert("reconciled", f"list {name}", text, at=now)
 
     def _save(self, tx: Tx) -> None:
         _keep(tx, self.target.name, self.kept)

@@ -363,7 +363,7 @@ class Round:
                 " `homing reconcile suppressions --last`"
             )
             now_ms = self.stage.clock.now_ms()
-            tx.books.alert("reconciled", "suppressions", text, at=now_ms, n=one.drifted)
+            tx.books.alert("reconciled", "suppressions", text, at=now_ms)
 
 
 def kept_of(tx: Tx) -> Kept:

@@ -85,11 +85,12 @@ class Unlisting:
 
     async def _taken_off(self, job: Job, list_id: str, on_it: Mapping[str, str]) -> Job:
         """Have contacts (ids by address) removed, those not yet removed above all."""
-        asked = () if job.looks % REMOVE_AGAIN == REMOVE_AGAIN - 1 else job.removed
+        is_again = bool(job.removed) and job.looks % REMOVE_AGAIN == REMOVE_AGAIN - 1
+        asked = () if is_again else job.removed
         ids = [quote(one, safe="") for address, one in on_it.items() if address not in asked]
         if not ids:
             return job
-        called = await self.jobs.calling(job)
+        called = await self.jobs.calling(replace(job, calls=1) if is_again else job)
         path = f"{LISTS}/{quote(list_id, safe='')}/contacts?contact_ids={','.join(ids)}"
         if await self._removed("DELETE", path) == 404:
             self.jobs.catalog.forget_lists()
@@ -134,8 +135,15 @@ class Unlisting:
             await self._removed("POST", ERASE_JOB, {"email_addresses": sorted(gone)})
             crash.reached(crash.AFTER_ERASE_JOB)
             await self._note(job, Step.ERASE_JOB, addresses=len(gone))
+            await self.jobs.store.write(lambda tx: self._untold(tx, gone))
             left = await self.jobs.settle(left, done=gone)
         await self._again(left)
+
+    def _untold(self, tx: Tx, gone: Collection[str]) -> None:
+        """Somebody else may have the address: what SendGrid was told of it is gone with it."""
+        now = self.jobs.clock.now_ms()
+        for name in self.jobs.plans.lists:
+            tx.members.tell(name, gone, told=None, at=now)
 
     async def _note(self, job: Job, step: Step, **detail: int | str) -> None:
         done = Done(step, self.jobs.clock.now_ms(), detail)

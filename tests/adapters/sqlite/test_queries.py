@@ -45,7 +45,11 @@ UNDER_WAY = {("erasures", "open")}
 # pages that go back from a number, of rows nearly all of which are shown
 PAGES = {
     ("events", "after"), ("events", "newest"), ("events", "newest_done"), ("events", "oldest"),
-    ("events", "newest_before"), ("events", "from_on"), ("people", "newest"), ("sends", "newest"), ("log", "after"),
+    ("events", "newest_before"),
+    ("events", "from_on"),
+    ("people", "newest"),
+    ("sends", "newest"),
+    ("log", "after"),
     ("sends", "newest_accepted"), ("sends", "oldest"), ("effects", "oldest"), ("log", "forget"),
     ("runs", "newest"), ("runs", "passages_after"), ("erasures", "newest"),
 }  # fmt: skip

@@ -287,7 +287,7 @@ class TestQuietUntil:
         now = at(day) + offset
         nights = dt.timedelta(days=1 if start > end else 0)
         until = now
-        for number in range(-3, 3):
+        for number in range(-3, 2):
             date = dt.date.fromisoformat(day) + number * dt.timedelta(days=1)
             begun = first_reached(zone, day, dt.datetime.combine(date, start))
             over = first_reached(zone, day, dt.datetime.combine(date + nights, end))

@@ -215,9 +215,12 @@ class TestDefinitionsIn:
         rows = [
             {"id": "e1_T", "name": "Plan", "field_type": "Text"},
             {"id": "e2_X", "name": "new", "field_type": "Blob"},
+            {"id": "e3_X", "name": "odd", "field_type": []},
         ]
         found = definitions_in({"custom_fields": rows})
         assert {"plan": Definition("e1_T", "Plan", FieldType.TEXT)} == found
+        _, wrong = problems_of_custom({"plan": "p" * 1_001}, found)
+        assert {"plan": "custom field 'plan' has 1,001 characters, SendGrid takes 1,000"} == wrong
 
 
 class TestAddressesRefused:

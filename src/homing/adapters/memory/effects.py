@@ -41,8 +41,8 @@ class MemoryEffects:
         self._of_event: Table[int, tuple[int, ...]] = Table(journal)
         self._of_lane: Table[int, tuple[int, ...]] = Table(journal)
 
-    def add(self, effect: NewEffect) -> None:
-        """Ask for an effect."""
+    def add(self, effect: NewEffect) -> int:
+        """Ask for an effect; its number."""
         number = (self._last.get(None) or 0) + 1
         self._last[None] = number
         self._of_lane[effect.lane] = (*(self._of_lane.get(effect.lane) or ()), number)
@@ -54,6 +54,7 @@ class MemoryEffects:
                 effect.event, effect.rule, effect.person, effect.made_at, None, effect.payload,
             )
         )  # fmt: skip
+        return number
 
     def open_of(self, people: Sequence[int], *, dest: Dest | None = None) -> list[Effect]:
         """What is ready or sent of persons, for one destination or all; in order."""

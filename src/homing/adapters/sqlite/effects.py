@@ -27,14 +27,15 @@ class SqliteEffects:
         self._execute = executing(db)
         self._oldest = Oldest()
 
-    def add(self, effect: NewEffect) -> None:
-        """Ask for an effect."""
+    def add(self, effect: NewEffect) -> int:
+        """Ask for an effect; its number."""
         self._execute(
             SQL.add,
             (effect.dest, effect.lane, effect.due_at, effect.kind, effect.event, effect.rule,
              effect.person, effect.made_at),
         )  # fmt: skip
         self._execute(SQL.add_data, (effect.payload,))
+        return int(self._db.last_insert_rowid())
 
     def open_of(self, people: Sequence[int], *, dest: Dest | None = None) -> list[Effect]:
         """What is ready or sent of persons, for one destination or all; in order."""

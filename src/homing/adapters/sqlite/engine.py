@@ -9,6 +9,7 @@ submitted meanwhile forms the next transaction: group commit, without a waiting 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -109,6 +110,16 @@ def connect(
         db.close()
         raise certain_fault_of(error, path) from error
     return db
+
+
+def keep_private(path: Path) -> None:
+    """
+    Let nobody but the owner read a file that is about to be made.
+
+    It holds addresses and whole events; the files that SQLite makes beside it have its mode.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def _set_up(db: apsw.Connection, *, readonly: bool, synchronous: str, disk: Disk) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -13,7 +13,13 @@ from pathlib import Path
 import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
-from homing.adapters.sqlite.engine import Disk, Transaction, Writer, connect
+from homing.adapters.sqlite.engine import (
+    Disk,
+    Transaction,
+    Writer,
+    connect,
+    keep_private,
+)
 from homing.adapters.sqlite.faults import NewerSchema, StoreFailed, StoreFull, certain_fault_of
 from homing.adapters.sqlite.lock import hold
 from homing.adapters.sqlite.pace import Pace
@@ -275,6 +281,8 @@ class SqliteLogReader:
 
 
 def _made(path: Path, *, synchronous: str, disk: Disk) -> apsw.Connection:
+    with suppress(OSError):  # what is wrong with the path is said by whoever opens it
+        keep_private(path)
     db = connect(path, synchronous=synchronous, disk=disk)
     try:
         found = int(db.execute("PRAGMA user_version").get)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
 from homing.adapters.sqlite.ballast import Ballast, ballast_path
-from homing.adapters.sqlite.engine import USUAL, Disk, Transaction, Writer, connect
+from homing.adapters.sqlite.engine import (
+    USUAL,
+    Disk,
+    Transaction,
+    Writer,
+    connect,
+    keep_private,
+)
 from homing.adapters.sqlite.erased import ErasedJournal, erased_path
 from homing.adapters.sqlite.faults import (
     NewerSchema,
@@ -80,6 +87,8 @@ class SqliteState:
     def _opened(
         self, synchronous: str, *, disk: Disk, generations: Generations
     ) -> tuple[SqliteTx, Transaction]:
+        with suppress(OSError):  # what is wrong with the path is said by whoever opens it
+            keep_private(self.path)
         migrate(self.path)
         db = connect(self.path, synchronous=synchronous, disk=disk)
         transaction = Transaction(db)

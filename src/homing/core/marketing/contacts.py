@@ -246,9 +246,11 @@ def definitions_in(answer: object) -> dict[str, Definition]:
     found: dict[str, Definition] = {}
     rows = answer.get("custom_fields") if isinstance(answer, dict) else None
     for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and row.get("field_type") in set(FieldType):
+        if isinstance(row, dict) and row.get("field_type") in list(FieldType):
             name = str(row.get("name"))
-            found[field_key(name)] = Definition(str(row.get("id")), name, row["field_type"])
+            found[field_key(name)] = Definition(
+                str(row.get("id")), name, FieldType(row["field_type"])
+            )
     return found
 
 
@@ -326,4 +328,5 @@ def _misfit(name: str, value: object, kind: FieldType) -> str:
     shown = _text_of(value)
     if kind is FieldType.TEXT:
         return f"custom field {name!r} has {_length(shown)} characters, SendGrid takes 1,000"
-    return f"custom field {name!r} is a {kind} in SendGrid, got {shown[:80]!r}"
+    # not what it is: a reason is logged, and a trait may be anything
+    return f"custom field {name!r} is a {kind} in SendGrid, got text that is none"

@@ -56,10 +56,15 @@ class Work:
 
 @dataclass(slots=True)
 class Ready:
-    """What may be done now, and effects that ask for nothing any more."""
+    """
+    What may be done now, and effects that ask for nothing any more.
+
+    ``blocked``: lanes and addresses of what waits; what comes after that must wait, too.
+    """
 
     works: list[Work]
     stale: list[int]
+    blocked: set[object]
 
 
 def ready_of(
@@ -100,7 +105,7 @@ def ready_of(
             work = works[address] = Work(address, asked.kind, effect.made_at)
         work.lanes.add(lane)
         _take(work, effect.id, asked)
-    return Ready(list(works.values()), stale)
+    return Ready(list(works.values()), stale, blocked)
 
 
 def address_in(effect: Effect) -> str:
