@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from tests.support.service import World, world
+from tests.support.service import World, track, world
 
 from homing.emulators import SendGridSettings
 from homing.emulators.sendgrid.marketing.settings import MarketingSettings
@@ -336,3 +336,36 @@ class TestComparing:
             with sqlite3.connect(w.service.state, timeout=10) as db:
                 kinds = {kind for (kind,) in db.execute("SELECT kind FROM alert")}
             assert "reconcile_refused" in kinds
+
+
+class TestWhy:
+    async def test_what_an_entry_into_a_local_audience_caused_is_told(self, tmp_path: Path) -> None:
+        """Of the event, and of the email: with the clause that held."""
+        extra = """
+[audience.gold]
+
+[route.upgraded]
+when = 'event = "Upgraded"'
+add_to_audience = "gold"
+
+[route.welcome]
+when = 'event = "Audience Entered" and properties.audience_key = "gold"'
+send = "notice"
+"""
+        async with world(tmp_path, processes=1, extra=extra) as w:
+            await w.sender.deliver(track(1, "Upgraded", {}, user="ann"))
+            await w.until(lambda: w.states()["accepted"] == 1)
+            (event,) = json_lines(await w.service.command("why", "e1", "--json"))
+            (asked,) = json_lines(
+                await w.service.command("why", "--not", "notice", "ann", "--json")
+            )
+            (member,) = json_lines(
+                await w.service.command("people", "list", "--audience", "gold", "--json")
+            )
+
+        (welcome,) = (one for one in event["decisions"] if one["after"] == "Audience Entered gold"
+                      and one["rule"] == "welcome")  # fmt: skip
+        assert welcome["held"]
+        (route,) = (one for one in asked["routes"] if one["rule"] == "welcome")
+        assert ["e1"] == [one["event"] for one in route["events"] if one["held"]]
+        assert ("ann", "e1") == (member["user_id"], member["event"])

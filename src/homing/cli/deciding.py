@@ -7,12 +7,13 @@ have changed since, and what changed is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from homing.core import consent, gate
 from homing.core.decide import CONTACTS, PersonFacts, Rules, learn
+from homing.core.effects import WantAudience
 from homing.core.events import Happened
 from homing.core.plans import (
     Action,
@@ -29,6 +30,8 @@ from homing.core.plans import (
 )
 from homing.core.sendgrid import UnusableEvent, parse_event
 from homing.stages import home
+from homing.stages.cause import Cause
+from homing.stages.enlist import ENTERED, EXITED, derived_event
 
 if TYPE_CHECKING:
     from homing.config import Loaded
@@ -111,6 +114,47 @@ class Asker:
             *self._opted(event, facts), *self._contact(event, facts), *self._routed(event, facts),
         ]  # fmt: skip
 
+    def heard_by(self, route: Route, row: EventRow, person: Person) -> Happened | None:
+        """What a route may have heard of a kept event: it, or what followed from it."""
+        if may_concern(self, route, row):
+            return self.happened(row, person)
+        if not any(self._is_asked(route, name) for name in (ENTERED, EXITED)):
+            return None
+        happened = self.happened(row, person)
+        followers = [] if happened is None else self.followers(happened, person)
+        return next((one for one in followers if self._is_asked(route, one.name)), None)
+
+    def _is_asked(self, route: Route, name: str | None) -> bool:
+        return route in self.rules.candidates("track", name).routes
+
+    def followers(self, event: Happened, person: Person) -> list[Happened]:
+        """
+        What rules hear of because of an event: that its person is in an audience, or out.
+
+        Whether that was news is not known any more: who was in before is not let in again.
+        """
+        rules = {route.name: route for route in self.plans.routes}
+        verdicts = self._routed(event, self._facts(event, person))
+        held = [rules[one.rule] for one in verdicts if one.held and one.stopped_by is None]
+        changes = [
+            one for route in held for one in route.actions if isinstance(one, ChangeAudience)
+        ]
+        changes += self._by_runs(event, person)
+        cause = Cause(event, person, self.plans, event.received_ms)
+        wants = (WantAudience("", one.audience, one.member, changed=True) for one in changes)
+        return [replace_data(event, derived_event(want, cause)) for want in wants]
+
+    def _by_runs(self, event: Happened, person: Person) -> list[ChangeAudience]:
+        """What the event let runs of the person's change."""
+        people = (person.id, *person.merged)
+        names = [line.name for line in self.tx.runs.passages_of_event(event.id, people=people)]
+        words = {"add_to_audience": True, "remove_from_audience": False}
+        parts = (name.partition(" ") for name in names)
+        return [ChangeAudience(key, member=words[word]) for word, _, key in parts if word in words]
+
+    def _facts(self, event: Happened, person: Person) -> PersonFacts:
+        return PersonFacts(self.learned(event, person), event.at_ms)
+
     def changed_since(self, event: Happened, person: Person) -> list[str]:
         """Traits that a rule reads and that were written after the event."""
         conditions = [*self._conditions()]
@@ -160,6 +204,16 @@ class Asker:
         yield from (rule.when for rule in rules)
         yield from (route.when for route in self.plans.routes)
         yield from self.rules.programs.conditions()
+
+
+def replace_data(event: Happened, data: Mapping[str, object]) -> Happened:
+    """Another event of the same moment."""
+    return Happened(event.id, data, event.at_ms, event.received_ms)
+
+
+def follows(event: Happened) -> str:
+    """What an event that followed from another is called: "Audience Entered vip"."""
+    return f"{event.name} {event.data['properties']['audience_key']}"
 
 
 def may_concern(asker: Asker, route: Route, row: EventRow) -> bool:

@@ -16,6 +16,7 @@ from homing.cli.show import heading_out, json_out, pairs_out, rows_out, text
 if TYPE_CHECKING:
     from homing.cli.deciding import Asker
     from homing.core.effects import SendRow
+    from homing.core.events import Happened
     from homing.core.people import Person
     from homing.core.plans import Route
     from homing.ports import EventRow, Tx
@@ -24,7 +25,8 @@ EVENT_FIELDS: Final = {
     "asked": "event",
     "event": "as `events list` has it",
     "decisions": "rule, kind (route, opt_out, opt_in), concerned (false: for other events), "
-    "held, stopped_by, actions, explanation: of every rule, in the order in which they are asked",
+    "held, stopped_by, actions, explanation: of every rule, in the order in which they are asked; "
+    "after: the entry into a local audience, or the exit, that this one followed, and a rule heard",
     "changed_since": "traits that a rule reads and that were written after the event",
     "sends": "what it reserved or skipped, as `sends list` has it",
     "attempts": "of these sends, and look-ups: send, number, at, outcome, detail",
@@ -165,11 +167,22 @@ def why_event(asker: Asker, row: EventRow) -> dict[str, Any]:
     if happened is None or person is None:
         told["note"] = _why_undecided(row, person)
         return told
-    told["decisions"] = [verdict.view() for verdict in asker.verdicts(happened, person)]
+    told["decisions"] = _decisions(asker, happened, person)
     told["changed_since"] = asker.changed_since(happened, person)
     told["entries"] = entries_of(asker, happened, person)
     told["rules_of_runs"] = asked_of_runs(asker, happened, person)
     return told
+
+
+def _decisions(asker: Asker, event: Happened, person: Person) -> list[dict[str, Any]]:
+    """What rules made of an event, and of what followed from it."""
+    from homing.cli.deciding import follows
+
+    found = [{**verdict.view(), "after": None} for verdict in asker.verdicts(event, person)]
+    for follower in asker.followers(event, person):
+        verdicts = (one for one in asker.verdicts(follower, person) if one.concerned)
+        found += [{**verdict.view(), "after": follows(follower)} for verdict in verdicts]
+    return found
 
 
 def _attempts(tx: Tx, sends: list[SendRow]) -> list[dict[str, object]]:
@@ -285,12 +298,11 @@ def _asked_of(
     asker: Asker, route: Route, email: str, *, person: Person
 ) -> Iterator[dict[str, object]]:
     """What a route made of the person's newest events that could concern it."""
-    from homing.cli.deciding import may_concern
     from homing.cli.finding import numbers_of
     from homing.cli.show import time_text
 
     for row in asker.tx.events.of_person(numbers_of(person), limit=LOOKED_AT):
-        happened = asker.happened(row, person) if may_concern(asker, route, row) else None
+        happened = asker.heard_by(route, row, person)
         if happened is None:
             continue
         verdicts = asker.verdicts(happened, person)
@@ -317,7 +329,8 @@ def _event_out(told: Mapping[str, Any]) -> None:
         if not decision["concerned"]:
             continue
         click.echo()
-        click.echo(text(f"{decision['rule']}: {_verdict_words(decision)}"))
+        after = f", after {decision['after']}" if decision["after"] else ""
+        click.echo(text(f"{decision['rule']}{after}: {_verdict_words(decision)}"))
         _indented(decision["explanation"])
     others = [d["rule"] for d in told["decisions"] if not d["concerned"]]
     if others:
