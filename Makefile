@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# many tests mostly wait for a real service: half as many again as there are processors
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n + (n + 1) / 2)))
 
 .PHONY: help install run test soak lint bench docs clean
 
@@ -13,10 +15,10 @@ run: install  ## Run the whole loop with no account: homing sandbox
 	$(BIN)/homing sandbox
 
 test: $(VENV)/.dev  ## Install, then run all tests
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 soak: $(VENV)/.dev  ## The same tests with bigger numbers
-	HOMING_SOAK=1 $(BIN)/python -m pytest -n auto $(ARGS)
+	HOMING_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev  ## Style, types, import walls, docstrings of tests
 	$(BIN)/ruff check .

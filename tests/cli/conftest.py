@@ -56,7 +56,9 @@ class Result:
 
 
 # these set up logging, which would last longer than one test
-WRITING = {"pause", "resume", "resolve", "reload", "replay", "erase", "alerts"}
+WRITING = {
+    "pause", "resume", "resolve", "reload", "replay", "erase", "alerts", "restore", "reconcile",
+}  # fmt: skip
 
 Command = Callable[..., Result]
 

@@ -189,10 +189,10 @@ class TestProblemsOfCustom:
         assert {"age": "custom field 'age' is not defined in SendGrid"} == wrong
 
     def test_what_does_not_fit_its_type_is_told(self) -> None:
-        """With what came, as far as a person needs it."""
+        """Without what came: it may be anything of anybody."""
         defined = {"n": Definition("e1_N", "n", FieldType.NUMBER)}
         _, wrong = problems_of_custom({"n": "many"}, defined)
-        assert {"n": "custom field 'n' is a Number in SendGrid, got 'many'"} == wrong
+        assert {"n": "custom field 'n' is a Number in SendGrid, got text that is none"} == wrong
 
 
 class TestTypeOf:
