@@ -30,6 +30,8 @@ class TestContacts:
         ("look", "scopes", "expected", "says"),
         [
             (fields(), [], "ok", "answers"),
+            (fields(), ["marketing.read"], "error", "may not write"),
+            (fields(), ["marketing.read", "marketing.update"], "ok", "answers"),
             (Failed(403, "access forbidden"), ["marketing.read"], "error", "no Marketing plan"),
             (Failed(403, "access forbidden"), [], "error", "no Marketing scope"),
             (Failed(404, "not found"), ["marketing.read"], "error", "EU region"),

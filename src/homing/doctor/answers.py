@@ -78,6 +78,11 @@ class Key:
         """Tell whether it has any scope of a family, such as ``marketing``."""
         return any(scope == family or scope.startswith(f"{family}.") for scope in self.scopes)
 
+    def only_reads(self, family: str) -> bool:
+        """Tell whether all its scopes of a family, at least one, are for reading."""
+        of = [scope for scope in self.scopes if scope == family or scope.startswith(f"{family}.")]
+        return bool(of) and all(scope.endswith(".read") for scope in of)
+
 
 class Sender(Shape):
     """One of ``GET /v3/verified_senders``."""

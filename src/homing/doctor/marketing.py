@@ -26,7 +26,13 @@ def of_contacts(case: Case) -> Iterator[Finding]:
     if not uses_marketing(case):
         yield skipped(NOT_USED)
         return
-    look = case.facts.fields
+    look, key = case.facts.fields, case.facts.key
+    if isinstance(look, Got) and isinstance(key, Got) and key.value.only_reads("marketing"):
+        yield error(
+            "the key may read Marketing, and may not write it: every contact would be refused",
+            "grant the key Marketing (full access) in SendGrid's settings, API Keys",
+        )
+        return
     if isinstance(look, Got):
         yield ok("the Marketing API answers")
         return
