@@ -555,10 +555,13 @@ class Members(Protocol):
         """Who is in an audience, in order of person, from beyond *after*."""
 
     def get(self, list_name: str, address: str) -> ListMember | None:
-        """What is wanted of a list and an address."""
+        """What is wanted of a list and an address, by all who share it together."""
+
+    def of_address(self, list_name: str, address: str) -> list[ListMember]:
+        """What each who shares an address wants of a list, in order of person."""
 
     def save(self, member: ListMember) -> None:
-        """Write it."""
+        """Write what is wanted of a list, an address and a person."""
 
     def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int) -> None:
         """Keep what SendGrid may have been told, by *at*, of addresses that are known."""
@@ -567,7 +570,11 @@ class Members(Protocol):
         """What is wanted of a person's addresses."""
 
     def of_list(self, list_name: str, *, after: str, limit: int) -> list[ListMember]:
-        """What is wanted of a list, in order of address, from beyond *after*."""
+        """
+        What is wanted of a list, in order of address, from beyond *after*.
+
+        One row an address: of all who share it together.
+        """
 
     def merge(self, loser: int, winner: int) -> None:
         """Let audiences and addresses of one person be another's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from msgspec.structs import replace
 from tests.support.rows import NOON, effect
 
 from homing.core.effects import Dest
@@ -59,6 +60,40 @@ class TestLists:
         assert [rows[3], rows[0], rows[2]] == await store.write(lambda tx: tx.members.of_person(1))
         page = await store.write(lambda tx: tx.members.of_list("vip", after="a", limit=1))
         assert [rows[0]] == page
+
+    async def test_who_shares_an_address_has_a_row_each(self, store: Store) -> None:
+        """Together they are one row, also where a page ends; what is told is told of all."""
+        rows = [
+            row("a", wanted=False), row("a", person=2), row("a", person=3, wanted=False),
+            row("b", person=2), row("b", person=1),
+        ]  # fmt: skip
+
+        def job(tx: Tx) -> None:
+            for one in rows:
+                tx.members.save(one)
+
+        await store.write(job)
+
+        assert rows[:3] == await store.write(lambda tx: tx.members.of_address("vip", "a"))
+        assert rows[1] == await store.write(lambda tx: tx.members.get("vip", "a"))
+        for limit, expected in ((1, ["a"]), (2, ["a", "b"]), (4, ["a", "b"]), (9, ["a", "b"])):
+            page = await store.write(
+                lambda tx, n=limit: tx.members.of_list("vip", after="", limit=n)
+            )
+            found = [one.address for one in page]
+            assert expected[: len(found)] == found
+            assert found
+        page = await store.write(lambda tx: tx.members.of_list("vip", after="a", limit=9))
+        assert ["b"] == [one.address for one in page]
+
+        await store.write(lambda tx: tx.members.tell("vip", ["a"], told=True, at=NOON))
+        told = await store.write(lambda tx: tx.members.of_address("vip", "a"))
+        assert [True] * 3 == [one.told for one in told]
+
+        await store.write(lambda tx: tx.members.erase([2]))
+        left = await store.write(lambda tx: tx.members.get("vip", "a"))
+        assert left is not None
+        assert not left.wanted
 
     async def test_telling_touches_only_what_is_known(self, store: Store) -> None:
         """True, False, or unknown again."""
@@ -126,6 +161,25 @@ class TestMerge:
         assert 1 == await store.write(lambda tx: tx.members.count("big"))
         open_ = await store.write(lambda tx: tx.effects.many([1, 2, 3]))
         assert [(1, winner), (2, winner)] == [(one.id, one.lane) for one in open_]
+
+    async def test_of_an_address_both_had_the_newest_word_stays(self, store: Store) -> None:
+        """Whoever of the two said it; others who share it keep their own."""
+        older, newer = row("a", person=1), replace(row("a", wanted=False), at=NOON + 1)
+
+        def job(tx: Tx) -> None:
+            for address, loser, winner in (("a", older, newer), ("b", newer, older)):
+                tx.members.save(replace(loser, address=address, person=1))
+                tx.members.save(replace(winner, address=address, person=2))
+                tx.members.save(row(address, person=3))
+            tx.members.merge(1, 2)
+
+        await store.write(job)
+
+        for address in ("a", "b"):
+            rows = await store.write(lambda tx, one=address: tx.members.of_address("vip", one))
+            assert [(2, False, NOON + 1), (3, True, NOON)] == [
+                (one.person, one.wanted, one.at) for one in rows
+            ]
 
 
 class TestErase:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.end_to_end.test_contacts import MARKETING, engaged
+from tests.end_to_end.test_contacts import MARKETING, engaged, on_list
 from tests.support import oracle
 from tests.support.service import SECRET, World, world
 from tests.support.stories import event, identified, records, take
@@ -205,6 +205,31 @@ class TestErasure:
             assert "Anew" == found.fields["first_name"]
             assert [USER] == [user for user in users(w) if user != NEIGHBOUR]
             assert contact_of(w, OLD) is None
+
+    async def test_who_shared_the_address_keeps_a_place_on_the_list(self, tmp_path: Path) -> None:
+        """The contact is deleted, and written anew with what is known of the other."""
+        async with world(tmp_path, processes=1, extra=EXTRA) as w:
+            w.sendgrid.field_definitions.add("plan", "Text")
+            w.sendgrid.field_definitions.add("user_id", "Text")
+            shared = f"both@{LOCAL}.example.com"
+            await take(
+                w,
+                *(identified(one, email=shared, plan=f"of {one}") for one in (NEIGHBOUR, USER)),
+                *(engaged(1, one, member=True, email=shared) for one in (NEIGHBOUR, USER)),
+            )
+            await w.sendgrid.until(lambda: on_list(w, "VIP customers") == {shared}, 30)
+            await w.evaluated()
+            await w.at_rest()
+            await deleted(w, 1)
+            await seen_through(w)
+            await w.sendgrid.until(lambda: on_list(w, "VIP customers") == {shared}, 40)
+
+            assert shared in w.sendgrid.erased
+            found = contact_of(w, shared)
+            assert found is not None
+            assert {f"of {NEIGHBOUR}", NEIGHBOUR} == set(found.custom.values())
+            await take(w, engaged(2, NEIGHBOUR, member=False, email=shared))
+            await w.sendgrid.until(lambda: not on_list(w, "VIP customers"), 40)
 
     @pytest.mark.parametrize("point", ["erased", "searched", "after_contacts", "after_erase_job"])
     async def test_killed_amid_it_it_is_finished_after_a_restart(

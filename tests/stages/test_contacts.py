@@ -147,6 +147,39 @@ class TestLastWord:
         for is_member, on in await place.store.write(members):
             assert (on >= 1) is is_member
 
+    @settings(max_examples=100, deadline=None)
+    @given(
+        words=st.lists(
+            st.tuples(st.sampled_from("abn"), st.integers(1, 99), st.booleans()),
+            max_size=8, unique_by=lambda word: word[1],
+        ),
+        turns=st.lists(st.booleans(), max_size=8),
+        fates=FATES,
+    )  # fmt: skip
+    async def test_who_shares_an_address_is_on_it_as_long_as_one_should_be(
+        self, words: list[tuple[str, int, bool]], turns: list[bool], fates: list[str]
+    ) -> None:
+        """Two users and somebody nameless, who leaves with either, whatever comes first."""
+        place = Place(MemoryState(), FakeMarketing(looks=2, unseen=3, fates=deque(fates)))
+        # known before by addresses of their own: nobody becomes the nameless one
+        await place.take(identify("a"), identify("b"))
+        for number, (who, at, member) in enumerate(words):
+            event = engaged(who, at, member=member, email="s@x.io")
+            if who == "n":
+                event["anonymousId"] = event.pop("userId")
+            await place.take(event)
+            if number < len(turns) and turns[number]:
+                await place.turn()
+        await place.told()
+
+        newest = {who: (at, member) for who, at, member in sorted(words, key=lambda word: word[1])}
+        users = [newest[who][1] for who in "ab" if who in newest]
+        left_at = max((at for _, at, member in words if not member), default=0)
+        at, member = newest.get("n", (0, False))
+        is_on = any(users) or (member and at > left_at)
+        assert ({"s@x.io"} if is_on else set()) == place.sendgrid.on("VIP")
+        assert await place.wanted("vip") == place.sendgrid.on("VIP")
+
     async def test_from_one_list_to_another_in_the_order_of_events(self, place: Place) -> None:
         """What came first is told first, also of one address."""
         await place.take(engaged("a", 1, member=True, key="trial"))

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from homing.core import people, segment_calls
 from homing.core.decide import root_of
@@ -22,7 +23,7 @@ from homing.core.mapping import MappingFailure
 from homing.core.marketing import members
 from homing.core.marketing.contacts import Contact, address_of_contact, resolved
 from homing.core.marketing.members import ListMember
-from homing.core.marketing.works import LIST, UPSERT
+from homing.core.marketing.works import LIST, UPSERT, ListChange
 from homing.core.plans import ContactFields
 from homing.core.segment_calls import CallRefused
 from homing.core.wire import json_bytes
@@ -30,8 +31,10 @@ from homing.ports import AudienceMember
 from homing.stages.calls import add_call, cause_of, who_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from homing.core.people import Person
-    from homing.core.plans import ContactList, UpsertContact
+    from homing.core.plans import ContactList, Plans, UpsertContact
     from homing.ports import Tx
     from homing.stages.cause import Cause
 
@@ -82,12 +85,15 @@ def follow(tx: Tx, before: Person, cause: Cause) -> None:
     if address is None or not (has_moved or person.merged != before.merged):
         return
     enlisting = _Enlisting(tx, cause, FOLLOWING)
-    for member in tx.members.of_person(person.id) if has_moved else ():
-        if member.address == old and member.wanted:
+    for member in tx.members.of_person(person.id):
+        if has_moved and member.address == old and member.wanted:
             # of the list nothing newer was said; that the old address is left is of now
             left_at = max(member.at, cause.at_ms)
             enlisting.want(member.list_name, address, wanted=True, at_ms=member.at)
             enlisting.want(member.list_name, member.address, wanted=False, at_ms=left_at)
+        elif person.merged != before.merged and not member.wanted and member.told:
+            # of two people that have become one, one wanted it
+            enlisting.want(member.list_name, member.address, wanted=False, at_ms=member.at)
     for audience, (is_member, at) in person.audiences.items():
         for target in cause.plans.lists_of(audience):
             enlisting.agree(target.name, address, member=is_member, at_ms=at)
@@ -112,6 +118,40 @@ def derived_event(want: WantAudience, cause: Cause) -> dict[str, object]:
         "context": event.data.get("context") or {},
         "properties": _properties(want),
     }
+
+
+def contact_of(tx: Tx, row: ListMember, plans: Plans) -> Contact:
+    """What an addition carries of a row's contact, as far as it is known now."""
+    person = tx.people.get(row.person)
+    if person is None:
+        return Contact(row.address)
+    try:
+        return Contact(row.address, *resolved(plans.contacts.contact, _root_of(person)))
+    except MappingFailure:
+        return Contact(row.address)
+
+
+def ask(tx: Tx, change: ListChange, *, lane: int, rule: str, now_ms: int) -> None:
+    """
+    Have SendGrid told what is wanted of a list and an address, because of no event.
+
+    Args:
+        lane: The person; of nobody we know, a negative number of its own.
+    """
+    tx.effects.add(
+        NewEffect(
+            dest=Dest.CONTACTS,
+            kind=LIST,
+            lane=lane,
+            payload=json_bytes(msgspec.to_builtins(change)),
+            event=None,
+            rule=rule,
+            person=lane if lane > 0 else None,
+            made_at=now_ms,
+            due_at=now_ms,
+        )
+    )
+    tx.books.count("effects:contacts:ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +182,7 @@ class _Enlisting:
             if follows:
                 self.tx.books.count("lists:no_email")
                 return
-            self._give_up(LIST, {"list": target.name, "contact": Contact("")})
+            self._give_up(LIST, ListChange(target.name, Contact("")))
             return
         addresses = set() if address is None else {address}
         if not member:
@@ -162,26 +202,20 @@ class _Enlisting:
             self.want(list_name, row.address, wanted=False, at_ms=at_ms)
 
     def want(self, list_name: str, address: str, *, wanted: bool, at_ms: int) -> None:
-        """Keep what is wanted, unless something newer is; SendGrid is to be told."""
-        tx, cause = self.tx, self.cause
-        known = tx.members.get(list_name, address)
-        said = ListMember(
-            list_name, address, cause.person.id, wanted, at_ms, cause.event.id,
-            changed_at=cause.now_ms,
-        )  # fmt: skip
-        kept = members.settled(known, said)
-        if kept is None:
+        """Keep what the person wants, unless something newer is; SendGrid is to be told."""
+        rows = self.tx.members.of_address(list_name, address)
+        nameless = self._nameless(rows)
+        if wanted and self.cause.person.id in nameless and _has_left(rows, after=at_ms):
             return
-        tx.members.save(kept)
-        if known is not None and known.wanted is wanted and not kept.is_open:
-            return  # said again, and SendGrid has been told
-        contact = Contact(address)
-        if wanted:
-            try:
-                contact = self._contact(address, None)
-            except MappingFailure as error:
-                self._fail(str(error)[:500])
-        self._add(LIST, json_bytes({"list": list_name, "contact": msgspec.to_builtins(contact)}))
+        # whoever leaves takes along those who are nobody else
+        speakers = {self.cause.person.id} if wanted else {self.cause.person.id, *nameless}
+        said = ListMember(
+            list_name, address, 0, wanted, at_ms, self.cause.event.id, changed_at=self.cause.now_ms
+        )
+        # of each: one of them may be told of though another is not
+        asked = [self._keep(replace(said, person=one)) for one in sorted(speakers)]
+        if any(asked):
+            self._tell(said)
 
     def tell_segment(self, want: WantAudience) -> None:
         """A cohort reaches any tool: as a boolean trait, and as the event of its change."""
@@ -194,6 +228,44 @@ class _Enlisting:
                 add_call(self.tx, call(why, who, at_ms=cause.at_ms), cause, rule=self.rule)
         except CallRefused as error:
             self._fail(str(error))
+
+    def _nameless(self, rows: Iterable[ListMember]) -> set[int]:
+        """Of who shares an address, those known by no userId: told apart from others by chance."""
+        cause, found = self.cause, set[int]()
+        if cause.person.user_id is None:
+            found.add(cause.person.id)
+        for row in rows:
+            other = self.tx.people.get(row.person) if row.person != cause.person.id else None
+            if other is not None and other.user_id is None:
+                found.add(other.id)
+        return found
+
+    def _keep(self, said: ListMember) -> bool:
+        """Keep what somebody wants, unless something newer is; whether SendGrid is to be told."""
+        tx = self.tx
+        rows = tx.members.of_address(said.list_name, said.address)
+        before = members.together(rows)
+        own = next((row for row in rows if row.person == said.person), None)
+        told = None if before is None else before.told
+        kept = members.settled(own, replace(said, told=told))
+        if kept is None:
+            return False
+        tx.members.save(kept)
+        after = members.together([kept, *(row for row in rows if row is not own)])
+        if after is None or after.wanted is not said.wanted:
+            return False  # somebody else who has the address should be on the list
+        is_said_again = before is not None and before.wanted is said.wanted
+        return after.is_open or not is_said_again
+
+    def _tell(self, said: ListMember) -> None:
+        contact = Contact(said.address)
+        if said.wanted:
+            try:
+                contact = self._contact(said.address, None)
+            except MappingFailure as error:
+                self._fail(str(error)[:500])
+        change = ListChange(said.list_name, contact)
+        self._add(LIST, json_bytes(msgspec.to_builtins(change)))
 
     def _address(self) -> str | None:
         return address_of_contact(self.cause.event.data, self.cause.person)
@@ -241,6 +313,23 @@ class _Enlisting:
 
 def _address(person: Person) -> str | None:
     return address_of_contact({}, person)
+
+
+def _root_of(person: Person) -> dict[str, object]:
+    return {
+        "type": "identify",
+        "userId": person.user_id,
+        "anonymousId": person.anonymous_id,
+        "traits": person.traits,
+        "context": {},
+        "profile": person.traits,
+        "journey": {},
+        "send": {},
+    }
+
+
+def _has_left(rows: Iterable[ListMember], *, after: int) -> bool:
+    return any(row.at > after and not row.wanted for row in rows)
 
 
 def _properties(want: WantAudience) -> dict[str, object]:

@@ -19,17 +19,15 @@ import msgspec
 from msgspec.structs import replace
 
 from homing.core.digests import address_trace
-from homing.core.effects import Dest, NewEffect
+from homing.core.effects import Dest
 from homing.core.errors import HomingError
-from homing.core.mapping import MappingFailure
-from homing.core.marketing.contacts import Contact, resolved
+from homing.core.marketing.contacts import Contact
 from homing.core.marketing.drift import Report, UnreadableExport, Verdict, members_in, verdict_of
 from homing.core.marketing.members import ListMember
-from homing.core.marketing.works import LIST, address_in
+from homing.core.marketing.works import ListChange, address_in
 from homing.core.outcomes import NO_MARKETING
-from homing.core.wire import json_bytes
 from homing.log import LISTS_RECONCILED, RECONCILE_FAILED, log
-from homing.stages import crash
+from homing.stages import crash, enlist
 from homing.stages.asking import Asker, Refused, Unanswered
 from homing.stages.catalog import Catalog, Known, NotMade
 from homing.stages.contact_jobs import CONTACTS
@@ -37,7 +35,6 @@ from homing.stages.reconcile_suppressions import AlreadyReconciling, CannotRecon
 
 if TYPE_CHECKING:
     from homing.core.effects import Effect
-    from homing.core.people import Person
     from homing.core.plans import ContactList, Plans
     from homing.ports import Clock, Files, Store, Tx
 
@@ -332,7 +329,7 @@ class Comparison:
             verdict = verdict_of(row, is_on=is_on, began_at=report.began_at, busy=self.busy)
             match verdict:
                 case Verdict.MISSING:
-                    contact = _contact_of(tx, row, self.stage.plans)
+                    contact = enlist.contact_of(tx, row, self.stage.plans)
                     self._tell(tx, row, contact=contact, contact_id=None)
                 case Verdict.EXTRA:
                     self._tell(tx, row, contact=Contact(row.address), contact_id=contact_id)
@@ -373,17 +370,8 @@ class Comparison:
     def _ask(self, tx: Tx, lane: int, *, contact: Contact, contact_id: str | None) -> None:
         if self.dry:
             return
-        now = self.stage.clock.now_ms()
-        payload = {
-            "list": self.target.name, "contact": msgspec.to_builtins(contact), "id": contact_id,
-        }  # fmt: skip
-        tx.effects.add(
-            NewEffect(
-                dest=Dest.CONTACTS, kind=LIST, lane=lane, payload=json_bytes(payload),
-                event=None, rule=RULE, person=lane if lane > 0 else None, made_at=now, due_at=now,
-            )
-        )  # fmt: skip
-        tx.books.count("effects:contacts:ready")
+        change = ListChange(self.target.name, contact, contact_id)
+        enlist.ask(tx, change, lane=lane, rule=RULE, now_ms=self.stage.clock.now_ms())
         self._report.written += 1
 
     async def _end(self, status: str) -> None:
@@ -458,30 +446,6 @@ def _export_of(asked: Mapping[str, Any]) -> str:
         msg = "SendGrid took an export, and gave no id to ask for"
         raise UnreadableExport(msg)
     return str(asked["id"])
-
-
-def _contact_of(tx: Tx, row: ListMember, plans: Plans) -> Contact:
-    """An addition carries the contact's fields, as far as they are known now."""
-    person = tx.people.get(row.person)
-    if person is None:
-        return Contact(row.address)
-    try:
-        return Contact(row.address, *resolved(plans.contacts.contact, _root_of(person)))
-    except MappingFailure:
-        return Contact(row.address)
-
-
-def _root_of(person: Person) -> dict[str, Any]:
-    return {
-        "type": "identify",
-        "userId": person.user_id,
-        "anonymousId": person.anonymous_id,
-        "traits": person.traits,
-        "context": {},
-        "profile": person.traits,
-        "journey": {},
-        "send": {},
-    }
 
 
 def _read(file: IO[bytes]) -> dict[str, str]:

@@ -16,12 +16,13 @@ from msgspec.structs import replace
 
 from homing.core.erasure import Done, Step
 from homing.core.marketing.contacts import addresses_refused, refusal_of_address
-from homing.core.marketing.works import ids_in
+from homing.core.marketing.works import ListChange, ids_in
 from homing.core.outcomes import Rejected, RetryLater, api_message
 from homing.core.wire import read_object
-from homing.stages import crash
+from homing.stages import crash, enlist
 from homing.stages.catalog import LISTS
 from homing.stages.contact_jobs import CONTACTS, NOTHING, ContactJobs, NoList, Trouble
+from homing.stages.erase import RULE
 
 if TYPE_CHECKING:
     from homing.core.effects import Effect
@@ -140,10 +141,14 @@ class Unlisting:
         await self._again(left)
 
     def _untold(self, tx: Tx, gone: Collection[str]) -> None:
-        """Somebody else may have the address: what SendGrid was told of it is gone with it."""
-        now = self.jobs.clock.now_ms()
-        for name in self.jobs.plans.lists:
+        """Somebody else may have the address: whoever should be on a list is put on it anew."""
+        now, plans = self.jobs.clock.now_ms(), self.jobs.plans
+        for name in plans.lists:
             tx.members.tell(name, gone, told=None, at=now)
+            rows = (tx.members.get(name, address) for address in sorted(gone))
+            for row in (row for row in rows if row is not None and row.wanted):
+                change = ListChange(name, enlist.contact_of(tx, row, plans))
+                enlist.ask(tx, change, lane=row.person, rule=RULE, now_ms=now)
 
     async def _note(self, job: Job, step: Step, **detail: int | str) -> None:
         done = Done(step, self.jobs.clock.now_ms(), detail)

@@ -7,7 +7,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homing.core.marketing.members import ListMember, settled
+from homing.core.marketing.members import ListMember, settled, together
 
 
 def said(at: int, *, wanted: bool, told: bool | None = None) -> ListMember:
@@ -44,3 +44,28 @@ class TestSettled:
         kept = settled(kept, said(3, wanted=False))
         assert kept is not None
         assert kept.is_open
+
+
+class TestTogether:
+    @given(
+        rows=st.lists(
+            st.builds(
+                ListMember, st.just("vip"), st.just("a@x.io"), st.integers(1, 9), st.booleans(),
+                st.integers(1, 20), changed_at=st.integers(0, 20),
+            ),
+            min_size=1, max_size=5,
+        )
+    )  # fmt: skip
+    def test_one_who_should_be_on_it_is_enough(self, rows: list[ListMember]) -> None:
+        """The newest of those who say so decides; in whatever order they are read."""
+        for order in permutations(rows):
+            shared = together(order)
+            assert shared is not None
+            assert any(row.wanted for row in rows) is shared.wanted
+            same = [row for row in rows if row.wanted is shared.wanted]
+            assert max(row.at for row in same) == shared.at
+            assert max(row.changed_at for row in rows) == shared.changed_at
+
+    def test_of_nobody_nothing_is_known(self) -> None:
+        """None."""
+        assert together([]) is None

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from homing.adapters.memory.table import Journal, Table
 from homing.core.marketing.jobs import Job
-from homing.core.marketing.members import ListMember
+from homing.core.marketing.members import ListMember, together
 from homing.ports import AudienceMember
 
 
@@ -18,7 +18,8 @@ class MemoryMembers:
 
     def __init__(self, journal: Journal) -> None:
         self._audiences: Table[tuple[str, int], AudienceMember] = Table(journal)
-        self._lists: Table[tuple[str, str], ListMember] = Table(journal)
+        # by list and address, in order of person: all who share it
+        self._lists: Table[tuple[str, str], tuple[ListMember, ...]] = Table(journal)
 
     def enter(self, audience: str, member: AudienceMember) -> None:
         """Somebody is in an audience; of one who was, the newest event is kept."""
@@ -44,35 +45,46 @@ class MemoryMembers:
         return sorted((row for row in rows if row.person > after), key=_person)[:limit]
 
     def get(self, list_name: str, address: str) -> ListMember | None:
-        """What is wanted of a list and an address."""
-        return self._lists.get((list_name, address))
+        """What is wanted of a list and an address, by all who share it together."""
+        return together(self.of_address(list_name, address))
+
+    def of_address(self, list_name: str, address: str) -> list[ListMember]:
+        """What each who shares an address wants of a list, in order of person."""
+        return list(self._lists.get((list_name, address)) or ())
 
     def save(self, member: ListMember) -> None:
-        """Write it."""
-        self._lists[member.list_name, member.address] = member
+        """Write what is wanted of a list, an address and a person."""
+        rows = self.of_address(member.list_name, member.address)
+        others = [row for row in rows if row.person != member.person]
+        self._keep(member.list_name, member.address, [*others, member])
 
     def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int) -> None:
         """Keep what SendGrid may have been told, by *at*, of addresses that are known."""
         for address in addresses:
-            member = self._lists.get((list_name, address))
-            if member is not None:
+            for member in self.of_address(list_name, address):
                 self.save(replace(member, told=told, changed_at=at))
 
     def of_person(self, person: int) -> list[ListMember]:
         """What is wanted of a person's addresses."""
-        found = (member for member in self._lists.values() if member.person == person)
-        return sorted(found, key=lambda member: (member.list_name, member.address))
+        found = (row for rows in self._lists.values() for row in rows if row.person == person)
+        return sorted(found, key=lambda row: (row.list_name, row.address))
 
     def of_list(self, list_name: str, *, after: str, limit: int) -> list[ListMember]:
-        """What is wanted of a list, in order of address, from beyond *after*."""
-        rows = (member for (name, _), member in self._lists.items() if name == list_name)
-        found = (member for member in rows if member.address > after)
-        return sorted(found, key=lambda member: member.address)[:limit]
+        """What is wanted of a list, a row an address, in order, from beyond *after*."""
+        found = sorted(one for name, one in self._lists if name == list_name and one > after)
+        rows = (self.get(list_name, address) for address in found[:limit])
+        return [row for row in rows if row is not None]
 
     def merge(self, loser: int, winner: int) -> None:
         """Let audiences and addresses of one person be another's."""
         for member in self.of_person(loser):
-            self.save(replace(member, person=winner))
+            rows = self.of_address(member.list_name, member.address)
+            others = [row for row in rows if row.person not in (loser, winner)]
+            both = [row for row in rows if row.person in (loser, winner)]
+            # as of one moment the winner's own stays
+            newest = max(both, key=lambda row: (row.at, row.person == winner))
+            joined = [*others, replace(newest, person=winner)]
+            self._keep(member.list_name, member.address, joined)
         for (audience, person), row in self._audiences.items():
             if person == loser:
                 known = self._audiences.get((audience, winner))
@@ -82,12 +94,17 @@ class MemoryMembers:
 
     def erase(self, people: Sequence[int]) -> None:
         """Delete what is known of persons."""
-        for list_key, member in self._lists.items():
-            if member.person in people:
-                self._lists.drop(list_key)
+        for (list_name, address), rows in self._lists.items():
+            self._keep(list_name, address, [row for row in rows if row.person not in people])
         for audience_key in list(self._audiences):
             if audience_key[1] in people:
                 self._audiences.drop(audience_key)
+
+    def _keep(self, list_name: str, address: str, rows: Sequence[ListMember]) -> None:
+        if not rows:
+            self._lists.drop((list_name, address))
+            return
+        self._lists[list_name, address] = tuple(sorted(rows, key=lambda row: row.person))
 
 
 class MemoryJobs:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,7 +12,7 @@ from msgspec.structs import astuple, replace
 
 from homing.adapters.sqlite.sql import executing, load
 from homing.core.marketing.jobs import Job
-from homing.core.marketing.members import ListMember
+from homing.core.marketing.members import ListMember, together
 from homing.ports import AudienceMember
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 SQL = load("members")
 # what lets audiences and addresses of one person be another's: (winner, loser)
-MERGE: Final = (SQL.move_members, SQL.join_audiences, SQL.leave_audiences)
+MERGE: Final = (SQL.join_lists, SQL.leave_lists, SQL.join_audiences, SQL.leave_audiences)
 
 
 class SqliteMembers:
@@ -58,12 +60,16 @@ class SqliteMembers:
         return [AudienceMember(*row) for row in rows]
 
     def get(self, list_name: str, address: str) -> ListMember | None:
-        """What is wanted of a list and an address."""
-        row = self._execute(SQL.get, (list_name, address)).get
-        return None if row is None else _member(row)
+        """What is wanted of a list and an address, by all who share it together."""
+        return together(self.of_address(list_name, address))
+
+    def of_address(self, list_name: str, address: str) -> list[ListMember]:
+        """What each who shares an address wants of a list, in order of person."""
+        rows = self._execute(SQL.of_address, (list_name, address)).fetchall()
+        return [_member(row) for row in rows]
 
     def save(self, member: ListMember) -> None:
-        """Write it."""
+        """Write what is wanted of a list, an address and a person."""
         self._execute(SQL.save, astuple(member))
 
     def tell(self, list_name: str, addresses: Iterable[str], *, told: bool | None, at: int) -> None:
@@ -76,9 +82,16 @@ class SqliteMembers:
         return [_member(row) for row in self._execute(SQL.of_person, (person,)).fetchall()]
 
     def of_list(self, list_name: str, *, after: str, limit: int) -> list[ListMember]:
-        """What is wanted of a list, in order of address, from beyond *after*."""
-        rows = self._execute(SQL.of_list, (list_name, after, limit)).fetchall()
-        return [_member(row) for row in rows]
+        """What is wanted of a list, a row an address, in order, from beyond *after*."""
+        found = self._execute(SQL.of_list, (list_name, after, limit)).fetchall()
+        rows = [_member(row) for row in found]
+        if len(rows) == limit:
+            # there may be more who share the last address
+            last = rows[-1].address
+            rows = [row for row in rows if row.address != last]
+            rows += self.of_address(list_name, last)
+        shared = (together(of_one) for _, of_one in groupby(rows, key=attrgetter("address")))
+        return [row for row in shared if row is not None]
 
     def merge(self, loser: int, winner: int) -> None:
         """Let audiences and addresses of one person be another's."""

@@ -1,5 +1,7 @@
 """
-Who should be on which list: per list and address the newest word wins, whatever comes when.
+Who should be on which list: per list, address and person the newest word wins, whatever comes when.
+
+Two people may share an address: it is on a list as long as one of them should be.
 
 Source: Segment docs, "Using Engage data": Entered and Exited may come in any order, repeated, and
 once for each of a person's identifiers.
@@ -7,17 +9,20 @@ once for each of a person's identifiers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec.structs import replace
 
 
 class ListMember(msgspec.Struct, frozen=True, gc=False):
     """
-    One address and one ``[list.NAME]``.
+    One address of a person and one ``[list.NAME]``.
 
     ``wanted`` since ``at`` (unix ms, event time) because of ``event``; ``told``: whether SendGrid
-    may have it on the list, as far as our own calls go; None: we have not said anything yet.
-    ``changed_at``: when, by our clock, either was last written.
+    may have it on the list, as far as our own calls go; None: we have not said anything yet. It
+    is the same of all who share the address. ``changed_at``: when, by our clock, either was last
+    written.
     """
 
     list_name: str
@@ -37,7 +42,7 @@ class ListMember(msgspec.Struct, frozen=True, gc=False):
 
 def settled(known: ListMember | None, said: ListMember) -> ListMember | None:
     """
-    What is kept once something more is said of a list and an address.
+    What is kept once something more is said of a list, an address and a person.
 
     Returns:
         None if nothing changes: something newer is known.
@@ -47,3 +52,20 @@ def settled(known: ListMember | None, said: ListMember) -> ListMember | None:
     if known.at > said.at:
         return None
     return replace(said, told=known.told)
+
+
+def together(rows: Iterable[ListMember]) -> ListMember | None:
+    """
+    What all who share an address want of a list.
+
+    Returns:
+        The newest row of those that should be on it, else of those that should not; changed when
+        any of them was. None of no rows.
+    """
+    decides: ListMember | None = None
+    changed_at = 0
+    for row in rows:
+        changed_at = max(changed_at, row.changed_at)
+        if decides is None or (row.wanted, row.at) > (decides.wanted, decides.at):
+            decides = row
+    return None if decides is None else replace(decides, changed_at=changed_at)

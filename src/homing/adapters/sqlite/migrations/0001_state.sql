@@ -271,7 +271,7 @@ CREATE TABLE audience_member (
 ) WITHOUT ROWID;
 CREATE INDEX audience_member_person ON audience_member (person);
 
--- who should be on which list, by address; `told`: what SendGrid was told of it, by us
+-- who should be on which list, by address; `told`: what SendGrid was told of the address, by us
 CREATE TABLE list_member (
     list TEXT NOT NULL,
     address TEXT NOT NULL,
@@ -281,7 +281,7 @@ CREATE TABLE list_member (
     event INTEGER,
     told INTEGER,
     changed_at INTEGER NOT NULL,
-    PRIMARY KEY (list, address)
+    PRIMARY KEY (list, address, person)
 ) WITHOUT ROWID;
 CREATE INDEX list_member_person ON list_member (person);
 

@@ -16,9 +16,9 @@ SELECT audience, count(*) FROM audience_member GROUP BY audience ORDER BY audien
 SELECT person, at, event FROM audience_member
 WHERE audience = ? AND person > ? ORDER BY person LIMIT ?;
 
--- name: get
+-- name: of_address
 SELECT list, address, person, wanted, at, event, told, changed_at FROM list_member
-WHERE list = ? AND address = ?;
+WHERE list = ? AND address = ? ORDER BY person;
 
 -- name: save
 INSERT OR REPLACE INTO list_member
@@ -34,10 +34,18 @@ WHERE person = ? ORDER BY list, address;
 
 -- name: of_list
 SELECT list, address, person, wanted, at, event, told, changed_at FROM list_member
-WHERE list = ? AND address > ? ORDER BY address LIMIT ?;
+WHERE list = ? AND address > ? ORDER BY address, person LIMIT ?;
 
--- name: move_members
-UPDATE list_member SET person = ?1 WHERE person = ?2;
+-- name: join_lists
+INSERT INTO list_member (list, address, person, wanted, at, event, told, changed_at)
+SELECT list, address, ?1, wanted, at, event, told, changed_at FROM list_member WHERE person = ?2
+ON CONFLICT (list, address, person) DO UPDATE
+SET wanted = excluded.wanted, at = excluded.at, event = excluded.event,
+    changed_at = excluded.changed_at
+WHERE excluded.at > list_member.at;
+
+-- name: leave_lists
+DELETE FROM list_member WHERE person = ?2 AND ?1 <> ?2;
 
 -- name: join_audiences
 INSERT INTO audience_member (audience, person, at, event)
