@@ -333,6 +333,24 @@ class TestMail:
         assert "{{nope}} (html, line 1): not in 3 of 3 recorded events" in row["found"]
         assert not any(word in row["found"] for word in ("total", "gift", "title"))
 
+    async def test_a_route_that_asks_who_it_is_about_is_judged_too(self, clinic):
+        """Whoever the recorded events are of: somebody may be in the audience one day."""
+        config = clinic.service.config
+        config.write_text(
+            config.read_text().replace(
+                "properties.total > 0'", "in_audience(\"vip\") and did(\"Tea\", 3, \"7d\")'", 1
+            )
+        )
+        clinic.sendgrid.add_template(ORDER, subject="s", html="{{total}} {{nope}}")
+        await clinic.service.start()
+        await clinic.post(track(1, "Order Completed", {"total": 1}, user="u1"))
+        await eventually(lambda: _has_event(clinic.service.state))
+
+        rows = await clinic.run("--only", "variables", code=1)
+
+        (row,) = [row for row in rows if row["about"] == "email order-confirmation"]
+        assert "{{nope}} (html, line 1): not in 1 of 1 recorded events" in row["found"]
+
     async def test_an_email_of_a_journey_is_judged_by_what_its_runs_would_know(self, clinic):
         """Its data may come from the run."""
         clinic.service.config.write_text(clinic.service.config.read_text() + JOURNEY)

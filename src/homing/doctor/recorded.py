@@ -45,7 +45,7 @@ class _Asking:
 
     def ask(self, row: EventRow, data: Mapping[str, Any], person: Person) -> None:
         """Give it an event that may lead there; not all that may do."""
-        if self.taken < SAMPLE and any(when.holds(data) for when in self.whens):
+        if self.taken < SAMPLE and any(when.could_hold(data) for when in self.whens):
             self.taken += self.take(row, data, person)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from homing.core.fql.bounds import names_required, paths_read
+from homing.core.fql.chances import could_hold
 from homing.core.fql.checks import warnings_of
 from homing.core.fql.compiler import Test, test_of
 from homing.core.fql.errors import FqlError
@@ -63,6 +64,10 @@ class Condition:
         return (self.types is None or kind in self.types) and (
             self.events is None or name in self.events
         )
+
+    def could_hold(self, event: Mapping[str, object]) -> bool:
+        """Tell whether it is true of *event* for anybody, whatever else it asks of them."""
+        return could_hold(self.tree, event)
 
     def explain(self, event: Mapping[str, object], facts: Facts | None = None) -> Explanation:
         """Tell why; evaluates every piece, so not for every event."""
