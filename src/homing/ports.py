@@ -491,6 +491,9 @@ class Effects(Protocol):
     def dead(self, number: int, reason: str) -> bool:
         """It will not be tried again unless a person says so; False if it was over before."""
 
+    def rewrite(self, number: int, payload: bytes) -> None:
+        """Give one that is not over, or is dead, another payload."""
+
     def revive(self, number: int, *, now: int) -> bool:
         """Try a dead one again; False if it is not dead."""
 

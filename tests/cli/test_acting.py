@@ -85,6 +85,18 @@ class TestDead:
 
         assert (1, {"id": "e7", "status": "quarantined"}) == (done.code, done.row)
 
+    def test_what_was_erased_is_not_evaluated_again(self, act: Command) -> None:
+        """It says so, and changes nothing."""
+        act("erase", "--user", "u1", "--yes")
+        before = act("stats", "--json").row
+
+        done = act("dead", "retry", "e2", "--json")
+
+        assert (1, None) == (done.code, done.row["status"])
+        assert "event e2: its payload was erased" in done.row["error"]
+        assert before == act("stats", "--json").row
+        assert {"id": "e2", "status": "erased"} == act("replay", "e2", "--json").row
+
     def test_given_up_is_dead(self, act: Command) -> None:
         """And leaves the list; a second time is refused."""
         first = act("dead", "drop", "--all", "--yes", "--json")
@@ -196,6 +208,20 @@ class TestErase:
         again = act("erase", "--email", "u1@example.com", "--yes", "--json")
 
         assert (0, "repeated") == (again.code, again.row["status"])
+        assert [0, 0, 0, 0] == [again.row[n] for n in ("people", "sends", "events", "addresses")]
+        assert [0, 1] == [row["people"] for row in act("erase", "--list", "--json").rows]
+        said = act("erase", "--email", "u1@example.com", "--yes")
+        assert (0, "nothing was found that erasure 1 had not erased already\n") == (
+            said.code, said.err,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("named", [("--user", "u1"), ("--email", "u2@example.com")])
+    def test_one_erasure_is_one_record(self, act: Command, named: tuple[str, str]) -> None:
+        """By whichever name; an address that is but a trait is counted once."""
+        row = act("erase", *named, "--yes", "--json").row
+
+        assert ([1], 1, 1) == (row["erasures"], row["people"], row["addresses"])
+        assert [1] == [one["people"] for one in act("erase", "--list", "--json").rows]
 
     @pytest.mark.parametrize(
         "args", [(), ("--user", "u1", "--email", "u1@example.com"), ("--user", "u1")]

@@ -98,6 +98,23 @@ class TestCheck:
         assert said["route.never.when"].endswith("which never came")
         assert not any("route.digest" in key for key in said)
 
+    def test_audiences_that_nobody_is_in_are_named(self, copy: Path, inside: Command) -> None:
+        """With a guess where one that is known has nearly that name."""
+        config = copy / "homing.toml"
+        config.write_text(
+            config.read_text()
+            + '\n[route.slip]\nwhen = \'in_audience("gold customer")\'\nsend = "digest"\n'
+            + '\n[route.never]\nwhen = \'in_audience("wholly else")\'\nsend = "digest"\n'
+            + '\n[route.joins]\nwhen = \'in_audience("vip")\'\nadd_to_audience = "vip"\n'
+            + '\n[list.gold]\naudience = "gold_customer"\n'
+        )
+
+        said = {row["key"]: row["message"] for row in inside(copy, "check", "--json").rows}
+
+        assert 'nobody is in, did you mean "gold_customer"?' in said["route.slip.when"]
+        assert said["route.never.when"].endswith("which nobody is in")
+        assert "route.joins.when" not in said
+
     def test_keys_that_no_recorded_event_holds_are_named(self, copy: Path, inside: Command) -> None:
         """Each event that a journey is for is asked whether it has the run's key."""
         config = copy / "homing.toml"

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Command
 
 from homing.cli import events, people, sends, stats, tail, views
+from homing.core.people import Person
 
 NOTHING_MOVES_THE_CURSOR = "\x1b"
 
@@ -99,6 +100,26 @@ class TestPeople:
 
         assert [set(views.PERSON)] * 3 == [set(row) for row in rows]
         assert ["u2", "u1", "u0"] == [row["user_id"] for row in rows]
+        # only u1 was identified with an address; the others' is a trait of their events
+        assert [f"u{n}@example.com" for n in (2, 1, 0)] == [row["email"] for row in rows]
+
+    def test_a_cleared_address_is_none(self) -> None:
+        """Whatever name the person has."""
+        person = Person(1, email="old@x.io", trait_at={"email": 5})
+
+        assert None is views.person_view(person)["email"]
+
+    def test_others_with_an_address_are_named(self, shop: Command) -> None:
+        """One of them is shown; how to see another is said."""
+        row = shop("people", "home@x.io", "--json").row
+        (other,) = row["others"]
+        out = shop("people", "home@x.io").out
+
+        assert {"w1", "w2"} == {row["person"]["user_id"], other["user_id"]}
+        assert {"id", "user_id", "anonymous_id"} == set(other)
+        assert "OTHERS WITH THIS ADDRESS" in out
+        assert out.endswith("homing people show USER_ID\n")
+        assert [] == shop("people", "w1", "--json").row["others"]
 
     @pytest.mark.parametrize("who", ["u1", "u1@example.com", "U1@Example.com"])
     def test_one_is_shown_by_any_name(self, look: Command, who: str) -> None:

@@ -168,6 +168,22 @@ class TestDead:
         assert expected == await store.write(job)
 
 
+class TestRewrite:
+    async def test_what_is_not_over_gets_another_payload(self, store: Store) -> None:
+        """What is done has none."""
+        open_, dead, done = await add(store, 3)
+
+        def job(tx: Tx) -> list[object]:
+            tx.effects.dead(dead, "400")
+            tx.effects.done([done])
+            for number in (open_, dead, done, 99):
+                tx.effects.rewrite(number, b"new")
+            rows = [tx.effects.get(number) for number in (open_, dead, done)]
+            return [None if row is None else row["payload"] for row in rows]
+
+        assert [b"new", b"new", None] == await store.write(job)
+
+
 class TestGet:
     async def test_all_columns_are_named(self, store: Store) -> None:
         """

@@ -195,7 +195,8 @@ def end(tx: Tx, a: int, b: int) -> None:
         lambda: tx.effects.revive(number, now=NOON + b),
         lambda: tx.effects.retry(number, due_at=NOON + b, counts=bool(a % 2), reason="503"),
         lambda: tx.effects.drop(number, "by hand"),
-    )[b % 5]()
+        lambda: tx.effects.rewrite(number, b"%d" % b),
+    )[b % 6]()
 
 
 def defer(tx: Tx, a: int, b: int) -> None:

@@ -21,6 +21,7 @@ from homing.core.outcomes import (
     Unknown,
     api_message,
     outcome_of,
+    reason_of,
     segment_outcome_of,
     suppression_outcome_of,
     told_wait_s,
@@ -299,6 +300,24 @@ class TestToldWaitS:
         assert parse_retry_after(response) == told_wait_s({"Retry-After": text}, now_ms=NOW_MS)
 
 
+class TestReasonOf:
+    @pytest.mark.parametrize(
+        ("answer", "expected"),
+        [
+            (Answer(headers_sent=True, status=503, body=b"busy"), "HTTP 503: busy"),
+            (Answer(headers_sent=True, status=503), "HTTP 503"),
+            (Answer(headers_sent=True, status=503, body=b" \n"), "HTTP 503"),
+            (Answer(headers_sent=True, error="reset"), "reset"),
+            (Answer(headers_sent=True), "no answer"),
+        ],
+    )
+    def test_nothing_stands_after_a_colon_that_was_not_said(self, answer, expected):
+        """
+        Gateways answer with a status and no body.
+        """
+        assert expected == reason_of(answer)
+
+
 class TestApiMessage:
     @pytest.mark.parametrize(
         ("body", "expected"),
@@ -312,6 +331,7 @@ class TestApiMessage:
             (b"", ""),
             (b"{}", "{}"),
             (b'{"errors":[]}', '{"errors":[]}'),
+            (b'{"errors":[{"message":null},{"message":"a"},{"field":"b"}]}', "a; (b)"),
         ],
     )
     def test_reads_the_words_of_an_error(self, body: bytes, expected: str) -> None:

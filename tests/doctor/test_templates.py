@@ -33,7 +33,7 @@ class TestTemplates:
             (template(active=False), "error", "no active version"),
             (Got(Template(id=ID, generation="dynamic")), "error", "no active version"),
             (Failed(404, "not found"), "error", "no such template"),
-            (Failed(403, "no"), "skipped", "may not see"),
+            (Failed(403, "no"), "skipped", "it could not be looked at: the key may not see"),
             (Failed(503, "down"), "skipped", "down"),
         ],
     )

@@ -151,7 +151,10 @@ class TestContacts:
             w.sendgrid.no_marketing_plan = True
             await w.sender.deliver(identify(1, "ann"))
             await w.until(lambda: "contacts" in w.books().pauses, 30)
-            assert "a plan with Marketing Campaigns" in w.books().pauses["contacts"].reason
+            reason = w.books().pauses["contacts"].reason
+            assert reason.startswith("PUT /v3/marketing/contacts: HTTP 403")
+            assert "marketing.*" in reason
+            assert "a plan with Marketing Campaigns" in reason
             await w.sender.deliver(identify(2, "bob"))
             w.sendgrid.no_marketing_plan = False
             await all_told(w, 60)

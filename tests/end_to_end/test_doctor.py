@@ -338,7 +338,7 @@ class TestMail:
         config = clinic.service.config
         config.write_text(
             config.read_text().replace(
-                "properties.total > 0'", "in_audience(\"vip\") and did(\"Tea\", 3, \"7d\")'", 1
+                "properties.total > 0'", 'in_audience("vip") and did("Tea", 3, "7d")\'', 1
             )
         )
         clinic.sendgrid.add_template(ORDER, subject="s", html="{{total}} {{nope}}")

@@ -90,6 +90,20 @@ max_restarts = 3
 id = "miss"
 send = "digest"
 """
+NOBODY = """
+[list.all]
+[route.r]
+when = 'event = "Joined"'
+add_to_list = "all"
+upsert_contact = true
+remove_from_list = "all"
+track = { event = "Told", properties = { long = "$.properties.long" } }
+[journey.j]
+entry = { when = 'event = "Joined"' }
+[[journey.j.step]]
+id = "write"
+upsert_contact = true
+"""
 AFTER_MS = 4 * DAY
 EXAMPLES = sorted(
     file.parent for file in (Path(__file__).parents[2] / "examples").glob("*/homing.toml")
@@ -294,6 +308,25 @@ class TestLines:
         assert [
             ("waiting", "nudge", "quiet hours in Asia/Tokyo"), ("skipped", "nudge", "exited: left"),
         ] == [(line.what, line.step, line.reason) for line in lines if line.email]  # fmt: skip
+
+    def test_what_cannot_be_made_says_why(self) -> None:
+        """
+        Of routes and journeys: where the service leaves a dead row, the line is skipped.
+        """
+        plans = plans_of(NOBODY)
+        simulation = Simulation(plans, programs_of(plans))
+        joined = {"messageId": "m", "userId": "u1", "type": "track", "event": "Joined",
+                  "receivedAt": iso_time(NOON), "properties": {"long": "x" * 40_000}}  # fmt: skip
+        lines = simulation.play(read_happenings([json.dumps(joined).encode()], name="e"))
+        shown = [(line.what, line.rule, line.effect, (line.reason or "")[:8]) for line in lines]
+
+        assert [
+            ("skipped", "r", "add_to_list all", "no_email"),
+            ("skipped", "r", "upsert_contact", "no_email"),
+            ("effect", "r", "remove_from_list all", ""),
+            ("skipped", "r", "track Told", "the call"),
+            ("skipped", "j", "upsert_contact", "no_email"),
+        ] == [one for one in shown if one[0] in ("skipped", "effect")]
 
     def test_it_says_so_once_also_of_two_who_became_one(self) -> None:
         """

@@ -48,6 +48,7 @@ async def samples(*down: Dest) -> dict[tuple[str, tuple[str, ...]], float]:
             ("events:received", 4), ("events:done", 3), ("events:filtered", 1),
             ("events:duplicates", 2), ("sends:accepted", 7), ("sends_silent", 1),
             ("effects:segment:ready", 6), ("unknown:total", 9), ("unknown:proved", 8),
+            ("look_ups:found", 5), ("look_ups:cached", 2),
             (counter(("cart", "branch", "wait", "changed", "")), 2),
             (counter(("cart", "branch", "wait", "left", "plain")), 3),
         ):  # fmt: skip
@@ -87,6 +88,9 @@ class TestExposition:
             ("homing_alerts", (), 1),
             ("homing_journey_passages_total", ("cart", "branch"), 5),
             ("homing_timers_late_seconds", (), 1.5),
+            ("homing_profile_look_ups_total", ("found",), 5),
+            ("homing_profile_look_ups_total", ("cached",), 2),
+            ("homing_profile_look_ups_total", ("refused",), 0),
         ):
             assert value == found[name, labels], name
         assert ("homing_sends_unknown_total", ("total",)) not in found

@@ -147,6 +147,20 @@ class TestRetrySend:
 
 
 class TestOfDead:
+    async def test_what_was_never_made_is_not_tried_again(self, world_of):
+        """
+        There is nothing to be tried; its event is, once the rule is mended.
+        """
+        big = "track = { event = 'Big', properties = { t = '$.properties.text' } }"
+        world = world_of(f"[route.big]\nwhen = 'all'\n{big}")
+        await world.take(track("Large", properties={"text": "x" * 40_000}))
+
+        with pytest.raises(NotPossible, match="mend its rule, then `homing replay e1`"):
+            await did(world, "of_dead", "x1", "retry")
+
+        assert 1 == (await world.books()).effects["segment"]["dead"]
+        assert "dropped" == await did(world, "of_dead", "x1", "drop")
+
     async def test_an_effect_is_tried_again_or_given_up(self, world):
         """
         By "x" and its number; the books follow.

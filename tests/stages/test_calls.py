@@ -19,6 +19,23 @@ identify = { traits = { buyer = true } }
 """
 
 
+UNHAD = """
+[route.unhad]
+when = 'event = "Bought"'
+[route.unhad.track]
+event = "Mapped"
+properties = { text = "{{ properties.long | replace: 'a', properties.long }}" }
+[route.unhad.identify]
+traits = { text = "{{ properties.long | replace: 'a', properties.long }}" }
+"""
+
+
+async def buried(world: World) -> list[tuple[Any, ...]]:
+    """What is dead: kind, rule, reason."""
+    rows = await world.tx(lambda tx: tx.effects.dead_newest(before=None, limit=9))
+    return [(row["kind"], row["rule"], row["reason"]) for row in rows]
+
+
 async def written(world: World) -> list[dict[str, Any]]:
     """The calls that wait to be written home."""
     return [orjson.loads(effect.payload) for effect in await world.ready(Dest.SEGMENT)]
@@ -80,6 +97,36 @@ class TestWriteCall:
 
         assert ["identify"] == [call["type"] for call in await written(world)]
         assert {("action_failed", "calls"): 1} == await world.alerts()
+        ((kind, rule, reason),) = await buried(world)
+        assert ("track", "calls") == (kind, rule)
+        assert "32 KB" in reason
+
+    async def test_values_that_cannot_be_had_leave_a_row(self, world_of):
+        """
+        Also of an identify: nothing that was decided goes without one.
+        """
+        world = world_of(UNHAD)
+        await world.take(track("Bought", properties={"long": "a" * 20_000}))
+
+        (track_row, identify_row) = sorted(await buried(world), reverse=True)
+        assert ("track", "unhad") == track_row[:2]
+        assert ("identify", "unhad") == identify_row[:2]
+        assert "longer than" in track_row[2]
+        books = (await world.books()).effects["segment"]
+        assert (0, 2) == (books["ready"], books["dead"])
+        await world.written()
+        assert [] == world.segment.calls
+
+    async def test_without_a_write_key_there_is_no_row_either(self, store):
+        """
+        It would not have been written anyway.
+        """
+        world = World.over(store)
+        world.taker.rules = Rules(plans_of(UNHAD).without_segment())
+        await world.take(track("Bought", properties={"long": "a" * 20_000}))
+
+        assert [] == await buried(world)
+        assert {("not_run", "unhad"): 2} == await world.alerts()
 
     async def test_nothing_piles_up_without_a_write_key(self, store):
         """

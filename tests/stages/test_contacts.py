@@ -297,6 +297,37 @@ class TestFailing:
         assert {"a@x.io", "b@x.io"} == set(place.sendgrid.contacts)
         assert {} == await place.alerts()
 
+    async def test_what_was_refused_is_not_counted_as_sent(self, place: Place) -> None:
+        """It is ready while nothing may leave, whatever the probes are answered."""
+        refused = answer(403, {"errors": [{"message": "no scope"}]})
+        place.sendgrid.override = lambda method, *_: refused if method == "PUT" else None
+        await place.take(identify("a"), identify("b"))
+        while "contacts" not in await place.alerts():
+            await place.turn()
+        for _ in range(5):
+            counts = await place.counts()
+            assert (2, 0) == (counts["ready"], counts["sent"])
+            await place.turn(60_000)
+        assert 3 < len(place.sendgrid.upserts())
+
+        place.sendgrid.override = lambda *_: None
+        await place.told()
+        assert {"a@x.io", "b@x.io"} == set(place.sendgrid.contacts)
+        counts = await place.counts()
+        assert (0, 0, 2) == (counts["ready"], counts["sent"], counts["done"])
+
+    async def test_what_was_taken_before_a_pause_is_sent(self, place: Place) -> None:
+        """SendGrid works on it, though nobody may ask it how far it is."""
+        await place.take(identify("a"))
+        while not place.sendgrid.upserts():
+            await place.turn()
+        place.sendgrid.override = lambda *_: answer(401, {"errors": [{"message": "revoked"}]})
+        await place.take(identify("b"))
+        while "contacts" not in await place.alerts():
+            await place.turn()
+        counts = await place.counts()
+        assert (1, 1) == (counts["ready"], counts["sent"])
+
     async def test_a_path_that_is_not_there_pauses(self, place: Place) -> None:
         """404 for an upsert without lists is a wrong endpoint, and no contact's fault."""
         place.sendgrid.override = lambda m, *_: answer(404) if m == "PUT" else None

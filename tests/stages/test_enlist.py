@@ -64,6 +64,12 @@ id = "aud"
 add_to_audience = "vip"
 """
 
+UNHAD = """
+[route.wrong]
+when = 'event = "Wrong"'
+[route.wrong.upsert_contact.custom]
+text = "{{ properties.long | replace: 'a', properties.long }}"
+"""
 MakeWorld = Callable[[str], World]
 
 
@@ -110,6 +116,18 @@ class TestContacts:
         assert {(enlist.NO_ADDRESS, "listed", 1)} == {
             (row["reason"], row["rule"], row["event"]) for row in dead
         }
+
+    async def test_fields_that_cannot_be_had_leave_a_row(self, world_of: MakeWorld) -> None:
+        """It says why, and erasing the person finds nothing amiss with it."""
+        shop = world_of(UNHAD)
+        await shop.take(track("Wrong", properties={"long": "a" * 20_000}))
+        assert [] == await asked(shop)
+        (dead,) = await shop.tx(lambda tx: tx.effects.dead_newest(before=None, limit=9))
+        assert ("upsert", "wrong", 1) == (dead["kind"], dead["rule"], dead["event"])
+        assert "longer than" in str(dead["reason"])
+        assert 1 == (await shop.books()).effects["contacts"]["dead"]
+        await shop.take({"type": "delete", "userId": "u1", "messageId": "gone"})
+        assert 0 == (await shop.books()).effects["contacts"]["dead"]
 
 
 class TestAudiences:

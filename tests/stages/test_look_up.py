@@ -28,7 +28,15 @@ from homing.core.outcomes import Answer
 from homing.core.plans import Plans
 from homing.ports import Tx
 from homing.stages.deliver import Post
-from homing.stages.look_up import LEASE_MS, MAX_AT_ONCE, PER_SECOND, LookUp, Source, read_traits
+from homing.stages.look_up import (
+    COUNTED,
+    LEASE_MS,
+    MAX_AT_ONCE,
+    PER_SECOND,
+    LookUp,
+    Source,
+    read_traits,
+)
 from homing.stages.rate import Rate
 
 T = TypeVar("T")
@@ -184,6 +192,35 @@ class TestLookUp:
         await world.delivered()
 
         assert [("ada@x.io", {"name": "Ada", "start": "Start"})] == bodies(world)
+
+    @pytest.mark.parametrize(
+        ("given", "counted"),
+        [
+            (profile(name="Ada"), {"found": 1}),  # it is a trait now
+            (profile(), {"none": 1, "cached": 1}),
+            (answer(404), {"none": 1, "cached": 1}),
+            (answer(403), {"refused": 1, "not_asked": 1}),
+            (answer(400), {"refused": 2}),
+            (answer(503), {"unanswered": 2}),
+            (NO_CONNECTION, {"unanswered": 2}),
+            (answer(200, []), {"unanswered": 2}),
+        ],
+    )
+    async def test_each_is_counted_by_what_it_came_to(
+        self, world: World, given: Answer, counted: dict[str, int]
+    ) -> None:
+        """
+        A second one at once; who lacks nothing is not looked up.
+        """
+        looking(world, FakeApi(given))
+        for number in range(2):
+            await world.take(track("Hello", properties={"n": number}), identify("u9"))
+            await world.delivered()
+
+        found = (await world.books()).counts
+        assert counted == {
+            name.removeprefix(COUNTED): n for name, n in found.items() if name.startswith(COUNTED)
+        }
 
     @pytest.mark.parametrize(
         ("given", "words"),

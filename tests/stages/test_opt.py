@@ -235,3 +235,7 @@ class TestFromSendGrid:
         (row,) = await shop.events()
         assert "done" == row.state
         assert [("action_failed", "writeback.spamreport")] == list(await shop.alerts())
+        dead = await shop.tx(lambda tx: tx.effects.dead_newest(before=None, limit=9))
+        rule = "writeback.spamreport"
+        assert [("identify", rule), ("track", rule)] == [(r["kind"], r["rule"]) for r in dead]
+        assert 2 == (await shop.books()).effects["segment"]["dead"]

@@ -180,6 +180,8 @@ class TestCarryOut:
         assert ["suppress"] == [e.kind for e in await world.ready(Dest.SUPPRESSIONS)]
         assert ["upsert"] == [e.kind for e in await world.ready(Dest.CONTACTS)]
         assert {("action_failed", "all"): 1} == await world.alerts()
+        (dead,) = await world.tx(lambda tx: tx.effects.dead_newest(before=None, limit=9))
+        assert ("segment", "track", "all") == (dead["dest"], dead["kind"], dead["rule"])
 
     async def test_a_second_time_nothing_is_reserved(self, world):
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.stages.conftest import World
 from tests.support.stages import NOON, SECOND, engagement, identify, track
 
@@ -12,6 +13,7 @@ from homing.adapters.memory.state import MemoryState
 from homing.core.effects import Dest, EventState
 from homing.core.errors import Unavailable
 from homing.core.segment_calls import Cause, Who, track_call
+from homing.core.splitting import blanked
 from homing.ports import Tx
 
 KEYS = [
@@ -293,6 +295,28 @@ class TestReplay:
 
         assert {"1": "gone", "9": "gone"} == await world.evaluate.replay([1, 9])
         assert ["done", "done"] == [row.state for row in await world.events()]
+
+    async def test_what_was_erased_is_said_to_be(self, world):
+        """
+        Neither before nor after its bytes go anything changes, done or quarantined.
+        """
+        odd = {"type": "odd", "userId": "u1", "messageId": "m"}
+        await world.take(odd, track("Ordered"), {})
+        await world.hear({**engagement("open"), "event": ""})
+        await world.tx(lambda tx: tx.events.ask_erasure([(1, 0), (1, 1), (2, 0)]))
+        before = await world.books(), await world.events()
+        assert "quarantined" == before[1][3].state
+
+        for is_gone in (False, True):
+            if is_gone:
+                world.log.requests = [
+                    replace(one, body=blanked(one.body, items))
+                    for one, items in zip(world.log.requests, ([0, 1], [0]), strict=True)
+                ]
+                await world.tx(lambda tx: tx.events.erasure_done([1, 2]))
+            states = await world.evaluate.replay([1, 2, 3, 4])
+            assert {"1": "erased", "2": "erased", "3": "quarantined", "4": "erased"} == states
+            assert before == (await world.books(), await world.events())
 
 
 class TestOfATest:

@@ -36,6 +36,25 @@ id = "late"
 send = "digest"
 """
 PLAIN = WAIT.replace("MORE", "")
+TWO = """
+[journey.first]
+entry = { when = 'event = "Start"' }
+[[journey.first.step]]
+id = "wait"
+delay = "2h"
+[[journey.first.step]]
+id = "join"
+add_to_audience = "vip"
+[journey.second]
+entry = { when = 'event = "Start"' }
+exit = [{ name = "ended", when = 'event = "Audience Entered"' }]
+[[journey.second.step]]
+id = "wait"
+delay = "2h"
+[[journey.second.step]]
+id = "mail"
+send = "digest"
+"""
 STORY = ["entered", "waiting wait", "timeout wait", "send late digest", "completed late"]
 
 
@@ -107,6 +126,19 @@ class TestWakeBatch:
 
         assert "exited" == (await life.run()).state
         assert [] == life.sendgrid.calls
+
+    async def test_what_follows_from_a_tick_is_heard_before_the_next_of_that_person(
+        self, store: Store
+    ) -> None:
+        """Two runs are due at one instant; what the first does ends the second."""
+        life = Life.over(store, TWO)
+        for user in ("u1", "u2"):
+            await life.come(start("a", user))
+        await life.sleep(2 * HOUR)
+
+        runs = await life.runs()
+        assert ["completed", "exited"] * 2 == [run.state for run in runs]
+        assert [] == await life.sends()
 
     async def test_event_and_tick_of_one_instant(self, store: Store) -> None:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,14 +18,15 @@ if TYPE_CHECKING:
     from homing.ports import Tx
 
 FIELDS: Final = {
-    "erasures": "the numbers of their records, for `--status`",
+    "erasures": "the number of its record, for `--status`",
     "people": "how many persons went",
     "sends": "sends that no longer say to whom",
     "events": "events whose bytes go from the log",
     "addresses": "addresses whose opt-outs are kept under a keyed hash alone",
     "under_way": "what is not over yet: `log`, `sendgrid`, `files`; the service sees to it",
     "sendgrid": "why nothing is erased at SendGrid; null: it is",
-    "status": "erased; nobody when nobody goes by that name; repeated when it was done before",
+    "status": "erased; nobody when nobody goes by that name; repeated when nothing was found that "
+    "was not erased already",
 }
 RECORD_FIELDS: Final = {
     "erasure": "its number",
@@ -82,33 +82,30 @@ def erase_command(  # noqa: PLR0913  options
     if persons:
         labels = ", ".join(text(person.label) for person in persons)
         confirm(f"erase {labels} and everything stored of them?", yes=yes)
-    names: list[dict[str, str | None]] = [{"user": user, "email": email}]
     # an address may be but a trait of theirs: then they go by another name
-    names += [{"user": person.user_id or person.anonymous_id} for person in persons]
-    asked = list({tuple(name.items()): name for name in names if any(name.values())}.values())
+    ids = (person.user_id or person.anonymous_id for person in persons)
+    also = [one for one in ids if one]
     with acting(config) as ask:
-        gone = [ask({"do": "erase", **name}) for name in asked]
+        gone = ask({"do": "erase", "user": user, "email": email, "also": also})
     _told(gone, config, as_json=as_json)
 
 
-def _told(gone: Sequence[Mapping[str, Any]], config: Path | None, *, as_json: bool) -> None:
-    total: Counter[str] = Counter()
-    for one in gone:
-        total.update({part: one[part] for part in ("people", "sends", "events", "addresses")})
-    # a second name of somebody who went by the first erased nobody more
-    kept = [one for one in gone if one["people"]] or gone[:1]
+def _told(gone: Mapping[str, Any], config: Path | None, *, as_json: bool) -> None:
+    number, repeats = gone["erasure"], gone["repeats"]
     with looking(config) as tx:
-        found = [tx.erasures.get(one["erasure"]) for one in kept]
-        rows = [_record(tx, erasure) for erasure in found if erasure is not None]
-    repeated = all(one["repeats"] is not None for one in kept)
+        erasure = tx.erasures.get(number)
+        record: Mapping[str, Any] = {} if erasure is None else _record(tx, erasure)
     row = {
-        "erasures": [one["erasure"] for one in kept],
-        **{part: total[part] for part in ("people", "sends", "events", "addresses")},
-        "under_way": sorted({part for one in rows for part in one["under_way"]}),
-        "sendgrid": next((one["skipped"] for one in rows if one.get("skipped")), None),
-        "status": "erased" if total["people"] else "repeated" if repeated else "nobody",
+        "erasures": [number],
+        **{part: gone[part] for part in ("people", "sends", "events", "addresses")},
+        "under_way": sorted(record.get("under_way", ())),
+        "sendgrid": record.get("skipped"),
+        "status": "erased" if gone["people"] else "nobody" if repeats is None else "repeated",
     }
     rows_out([row], as_json=as_json)
+    if repeats is not None and not as_json:
+        said = f"nothing was found that erasure {repeats} had not erased already"
+        click.echo(said, err=True)
 
 
 def _show(number: int | None, config: Path | None, *, as_json: bool) -> None:

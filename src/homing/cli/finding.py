@@ -172,7 +172,7 @@ def addresses_of(tx: Tx, person: Person) -> list[str]:
     """Every address of a person, the one now in use first."""
     known = [name.value for name in tx.people.identities(person.id) if name.kind is IdKind.EMAIL]
     trait = people.email_in(dict(person.traits))
-    found = [address for address in (person.email, trait, *known) if address]
+    found = [one for one in (person.address, person.email, trait, *known) if one]
     return list(dict.fromkeys(found))
 
 

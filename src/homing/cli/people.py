@@ -25,6 +25,7 @@ SHOW_FIELDS: Final = {
     "null: nothing), at, event",
     "events": "the newest, as `events list` has them",
     "sends": "the newest, as `sends list` has them",
+    "others": "who else has the address that was asked for: id, user_id, anonymous_id",
 }
 
 
@@ -81,15 +82,27 @@ def _list_members(audience: str, *, limit: int, config: Path | None, as_json: bo
 @config_option
 @json_option
 def show_person(who: str, *, limit: int, config: Path | None, as_json: bool) -> None:
-    """Show one person: WHO is a userId, an anonymousId or an address."""
-    from homing.cli.finding import person_named
+    """
+    Show one person: WHO is a userId, an anonymousId or an address.
+
+    Of several people with one address the one who goes by it is shown, else the newest, and the
+    others are listed: ask for them by userId or anonymousId.
+    """
+    from homing.cli.finding import people_named
+    from homing.cli.views import only, person_view
 
     with looking(config) as tx:
-        shown = about(tx, person_named(tx, who), limit=limit)
+        person, *others = people_named(tx, who)
+        shown = about(tx, person, limit=limit)
+    views = only(map(person_view, others), "id", "user_id", "anonymous_id")
     if as_json:
-        json_out(shown)
-    else:
-        about_out(shown)
+        json_out({**shown, "others": views})
+        return
+    about_out(shown)
+    if views:
+        heading_out("others with this address")
+        rows_out(views, as_json=False)
+        click.echo("one of them: homing people show USER_ID")
 
 
 def about(tx: Tx, person: Person, *, limit: int) -> dict[str, object]:

@@ -24,6 +24,9 @@ SAMPLE: Final = 200
 ROWS: Final = 20_000
 PEOPLE: Final = 200
 
+# the settings that put somebody into an audience, or follow one
+_OF_AUDIENCES: Final = frozenset({"add_to_audience", "audience"})
+
 # what a mapping may read and an event alone cannot tell; "" is the whole root
 _BESIDE: Final = frozenset({"", "profile", "journey", "send"})
 
@@ -40,6 +43,7 @@ def findings_of(loaded: Loaded, tx: Tx, reader: LogReader | None) -> Iterator[Fi
     seen = tx.events.names(limit=NAMES)
     if seen:
         yield from _unseen(loaded, seen)
+        yield from _unmade(loaded, tx.members.audiences())
     questions = [*_of_keys(loaded.plans), *_of_addresses(loaded.plans)]
     if reader is None or not questions:
         return
@@ -63,6 +67,20 @@ def _unseen(loaded: Loaded, seen: Mapping[str, int]) -> Iterator[Finding]:
         for name in sorted(asked - set(seen)):
             message = f"`{KEY}` asks for the event {shown(name)}, which never came"
             yield Finding(loc, f"{message}{guess(name, seen)}")
+
+
+def _unmade(loaded: Loaded, counts: Mapping[str, int]) -> Iterator[Finding]:
+    """Conditions that ask for an audience that nobody is in and no rule or list speaks of."""
+    from homing.config.leaves import all_of, leaves_of
+    from homing.config.problems import KEY, Finding, guess, shown
+    from homing.core.fql import Condition
+
+    said = (value for loc, value in leaves_of(loaded.settings) if loc[-1] in _OF_AUDIENCES)
+    known = {*counts, *loaded.settings.audience, *(name for name in said if isinstance(name, str))}
+    for loc, condition in all_of(Condition, loaded.settings):
+        for name in sorted({*condition.audiences} - known):
+            message = f"`{KEY}` asks for the audience {shown(name)}, which nobody is in"
+            yield Finding(loc, f"{message}{guess(name, known)}")
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 FIELDS: Final = {
     "id": "the event",
-    "status": 'the state it has now; "gone" once its bytes are; of --dry-run: the state it has',
+    "status": 'the state it has now; "gone" once its bytes are, "erased" if an erasure took them; '
+    "of --dry-run: the state it has",
 }
 AT_ONCE = 50
 MOST = 1_000_000

@@ -210,7 +210,7 @@ def why_person(asker: Asker, person: Person) -> dict[str, Any]:
 
     shown = about(asker.tx, person, limit=20)
     events, sends = shown.pop("events"), shown.pop("sends")
-    address = _address(asker, person)
+    address = person.address
     may_get = [
         {
             "email": name,
@@ -246,12 +246,6 @@ def _bypass(asker: Asker, email: str, address: str | None) -> str | None:
     return "transactional: leaves in spite of the opt-out"
 
 
-def _address(asker: Asker, person: Person) -> str | None:
-    from homing.cli.finding import addresses_of
-
-    return next(iter(addresses_of(asker.tx, person)), None)
-
-
 def _refused(asker: Asker, email: str, address: str | None, *, person: Person) -> str | None:
     from homing.adapters.clock import SystemClock
     from homing.cli.deciding import refusal_now
@@ -272,7 +266,7 @@ def _why_not(asker: Asker, email: str, person: Person) -> dict[str, Any]:
     from homing.cli.mailing import routes_of
     from homing.cli.run_reasons import journey_reasons, journeys_that_send
 
-    routes, address = routes_of(asker.plans, email), _address(asker, person)
+    routes, address = routes_of(asker.plans, email), person.address
     journeys = journeys_that_send(asker, email)
     nobody = None if routes or journeys else f"no route and no journey sends {email!r}"
     return {

@@ -283,7 +283,8 @@ def wish_or_reason(
     try:
         return _wish_of(action, rule, root)
     except MappingFailure as error:
-        return CannotDo(rule, str(error)[:500])
+        call = "identify" if isinstance(action, Identify) else "track"
+        return CannotDo(rule, str(error)[:500], call)
 
 
 def _wish_of(  # noqa: PLR0911  one a kind of action

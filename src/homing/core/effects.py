@@ -138,10 +138,15 @@ class WantAudience:
 
 @dataclass(frozen=True, slots=True)
 class CannotDo:
-    """An action whose values this event does not give; the others of its event go on."""
+    """
+    An action whose values this event does not give; the others of its event go on.
+
+    ``call`` is "track" or "identify": the actions whose values are had when they are decided.
+    """
 
     rule: str
     reason: str
+    call: str = "track"
 
 
 Wish: TypeAlias = (
@@ -283,7 +288,7 @@ def send_number(key: str) -> tuple[int, int] | None:
 
 
 def name_of_wish(wish: Wish) -> str:  # noqa: PLR0911  one a kind of wish
-    """What an effect is called in lines and counts; "" of what cannot be done."""
+    """What an effect is called in lines and counts."""
     match wish:
         case WantSend(email=email):
             return email
@@ -297,6 +302,6 @@ def name_of_wish(wish: Wish) -> str:  # noqa: PLR0911  one a kind of wish
             return f"{'add_to_list' if member else 'remove_from_list'} {name}"
         case WantAudience(audience=key, member=member):
             return f"{'add_to_audience' if member else 'remove_from_audience'} {key}"
-        case CannotDo():
-            return ""
+        case CannotDo(call=call):
+            return call
     assert_never(wish)

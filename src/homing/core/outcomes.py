@@ -11,7 +11,10 @@ from typing import TypeAlias
 
 import orjson
 
-NO_MARKETING = "give the key access to Marketing, or the account a plan with Marketing Campaigns"
+NO_MARKETING = (
+    "give the key full access to Marketing (its scopes marketing.*), or the account a plan with"
+    " Marketing Campaigns"
+)
 MAX_WAIT_S = 3_600.0
 """However long a server asks us to wait, we ask again after this."""
 
@@ -175,6 +178,13 @@ def api_message(body: bytes) -> str:
     return line if len(line) <= _MAX_REASON_CHARS else line[: _MAX_REASON_CHARS - 1] + "…"
 
 
+def reason_of(answer: Answer) -> str:
+    """What an answer says: its status, and the API's words if it has any; or that there is none."""
+    if answer.status is None:
+        return answer.error or "no answer"
+    return _told(f"HTTP {answer.status}", api_message(answer.body))
+
+
 def told_wait_s(headers: Mapping[str, str], *, now_ms: int) -> float | None:
     """
     Read how long a 429 asks to wait, in seconds from 1 to ``MAX_WAIT_S``.
@@ -217,31 +227,31 @@ def _delivered(answer: Answer, _now_ms: int) -> Outcome:
 def _retry(answer: Answer, now_ms: int) -> Outcome:
     # Every answer may have an X-RateLimit-Reset: without a 429 it asks for nothing.
     wait = _retry_after_s(_header(answer.headers, "Retry-After"), now_ms)
-    return RetryLater(_reason(answer), _bounded(wait))
+    return RetryLater(reason_of(answer), _bounded(wait))
 
 
 def _throttled(answer: Answer, now_ms: int) -> Outcome:
-    return RetryLater(_reason(answer), told_wait_s(answer.headers, now_ms=now_ms), counts=False)
+    return RetryLater(reason_of(answer), told_wait_s(answer.headers, now_ms=now_ms), counts=False)
 
 
 def _unknown(answer: Answer, _now_ms: int) -> Outcome:
-    return Unknown(_reason(answer))
+    return Unknown(reason_of(answer))
 
 
 def _rejected(answer: Answer, _now_ms: int) -> Outcome:
-    return Rejected(_reason(answer))
+    return Rejected(reason_of(answer))
 
 
 def _rejected_batch(answer: Answer, _now_ms: int) -> Outcome:
-    return Rejected(_reason(answer), Scope.BATCH)
+    return Rejected(reason_of(answer), Scope.BATCH)
 
 
 def _paused(answer: Answer, _now_ms: int) -> Outcome:
-    return Paused(_reason(answer))
+    return Paused(reason_of(answer))
 
 
 def _forbidden(answer: Answer, _now_ms: int) -> Outcome:
-    return Paused(_reason(answer), Scope.EMAIL if _names_sender(answer) else Scope.DESTINATION)
+    return Paused(reason_of(answer), Scope.EMAIL if _names_sender(answer) else Scope.DESTINATION)
 
 
 _SETUP_STATUSES: Mapping[int, _Rule] = {401: _paused, 403: _paused, 404: _paused, 405: _paused}
@@ -279,10 +289,6 @@ _SUPPRESSIONS = _Rules(
 )
 
 
-def _reason(answer: Answer) -> str:
-    return _told(f"HTTP {answer.status}", api_message(answer.body))
-
-
 def _told(what: str, detail: str | None) -> str:
     return f"{what}: {detail}" if detail else what
 
@@ -312,7 +318,8 @@ def _errors(parsed: object) -> list[tuple[str, str]]:
 
 
 def _messages(parsed: object) -> list[str]:
-    told = [f"{message} ({name})" if name else message for name, message in _errors(parsed)]
+    errors = [(name, message) for name, message in _errors(parsed) if name or message]
+    told = [f"{message} ({name})" if name else message for name, message in errors]
     if told or not isinstance(parsed, Mapping):
         return told
     return [word for key in ("message", "error") if (word := _word(parsed.get(key)))][:1]

@@ -88,6 +88,11 @@ def blanked(body: bytes, items: Collection[int]) -> bytes:
     return b"".join([*kept, body[end:]])
 
 
+def is_blank(element: Element) -> bool:
+    """Whether an element is as `blanked` leaves it, or came just so."""
+    return element.raw in _BLANKS
+
+
 def _is_array(body: bytes) -> bool:
     first = body[:1]
     if first not in (b"[", b"{"):  # as nearly all begin
@@ -197,6 +202,9 @@ class _Span:
             # a bracket too many makes it a rest again, whatever stands before
             return b"}" if self.is_open else b"]}"
         return b'{"json":{}}' if wrapped else b"{}"
+
+
+_BLANKS = (b"{}", b"]}", b"}")
 
 
 def _spans(body: bytes) -> list[_Span]:

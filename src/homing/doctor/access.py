@@ -163,10 +163,12 @@ def unseen(look: Failed, what: str, scope: str = "", *, about: str = "") -> Find
         scope: What a 403 lacks.
     """
     if look.status == 401:
-        return skipped(f"{what}: the key is refused", "see the check key", about=about)
+        said = f"{what} could not be looked at: the key is refused"
+        return skipped(said, "see the check key", about=about)
     if look.status == 403 and scope:
         cure = f"grant the key {scope}, or look at it by hand"
-        return skipped(f"{what}: the key may not see it", cure, about=about)
+        said = f"{what} could not be looked at: the key may not see that"
+        return skipped(said, cure, about=about)
     cure = "" if look.status is None else "run this again; status.sendgrid.com tells of outages"
     return skipped(f"{what} could not be looked at: {look.said}", cure, about=about)
 

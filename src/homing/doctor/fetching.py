@@ -274,7 +274,7 @@ async def _profile(case: Case, among: Accounts) -> Look[None]:
     # a space that is not there is answered like a profile that is not; some answers tell
     if 200 <= status < 300 or (status == 404 and "space" not in said.lower()):
         return Got(None)
-    return Failed(status, said)
+    return Failed(status, said or f"HTTP {status}")
 
 
 async def _asked(ask: Asker | None, path: str, shape: TypeAdapter[T]) -> Look[T]:

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
 from homing import __version__
+from homing.stages.look_up import COUNTED, LookUpOutcome
 from homing.stages.run_counts import counted
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class _Reading:
         yield from self._of_events()
         yield from self._of_effects()
         yield from self._of_journeys()
+        yield _counter("homing_profile_look_ups", "Profile API look-ups by what they came to.",
+                       {(one.value,): self._books.counts.get(f"{COUNTED}{one}", 0)
+                        for one in LookUpOutcome}, "outcome")  # fmt: skip
         yield from self._of_receiver()
         yield from self._of_destinations()
 

@@ -9,7 +9,7 @@ from homing.core.erasure import Asked
 from homing.core.errors import HomingError
 from homing.core.people import Identity, IdKind
 from homing.stages import act
-from homing.stages.erase import Asking, Erased, erase
+from homing.stages.erase import Asking, Erased, erase_people, persons_of
 from homing.stages.identity import Known
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Replay: TypeAlias = Callable[[list[int]], Awaitable[dict[str, str]]]
 
 RESOLUTIONS: Final = ("sent", "resend", "drop")
+_TAKEN: Final = {"erased": "its payload was erased", "gone": "it is not kept any more"}
 
 
 class BadQuestion(HomingError):
@@ -92,14 +93,22 @@ class StoreActs:
         return {"send": key, "status": state}
 
     async def retry(self, asked: Mapping[str, Any]) -> object:
-        """``id``: x12 an effect, a send's id, or e12 an event, which is evaluated again."""
+        """
+        ``id``: x12 an effect, a send's id, or e12 an event, which is evaluated again.
+
+        Raises:
+            NotThere, NotPossible: See there.
+        """
         key = str(asked.get("id"))
         number = act.event_number(key)
         if number is None:
             return await self._of_dead(key, "retry")
-        states = await self._replay([number])
+        status = (await self._replay([number]))[str(number)]
+        if status in _TAKEN:
+            msg = f"event {key}: {_TAKEN[status]}, so it cannot be evaluated again"
+            raise act.NotPossible(msg)
         self.on_work()
-        return {"id": key, "status": states[str(number)]}
+        return {"id": key, "status": status}
 
     async def drop(self, asked: Mapping[str, Any]) -> object:
         """``id``: as `retry`."""
@@ -115,10 +124,12 @@ class StoreActs:
         return {"events": states}
 
     async def erase(self, asked: Mapping[str, Any]) -> object:
-        """``user`` or ``email``."""
-        names = identities_asked(asked)
+        """``user`` or ``email``; ``also``: userIds or anonymousIds of others who go with them."""
+        names, also = identities_asked(asked), asked.get("also") or []
+        if not isinstance(also, list) or not all(isinstance(one, str) for one in also):
+            raise BadQuestion("expected `also` to be a list of userIds or anonymousIds")
         await self.before_erasure()
-        gone = await self._write(lambda tx: self._erased(tx, names))
+        gone = await self._write(lambda tx: self._erased(tx, names, also))
         self.on_work()
         return {
             "erasure": gone.number, "people": gone.people, "sends": gone.sends,
@@ -128,14 +139,18 @@ class StoreActs:
     async def before_erasure(self) -> None:
         """What is accepted by now has come to the rows that are erased."""
 
-    def _erased(self, tx: Tx, names: list[Identity]) -> Erased:
-        """The first name that leads to somebody decides; a bare address is hidden all the same."""
+    def _erased(self, tx: Tx, names: list[Identity], also: list[str]) -> Erased:
+        """A bare address is hidden all the same."""
         # in the transaction: what is evaluated before it is durable must not know them any more
         self.on_erased()
-        names = next(([name] for name in names if tx.people.find(name) is not None), names)
+        names = _leading(tx, names)
+        persons = persons_of(tx, names)
+        for one in also:
+            persons |= persons_of(tx, _leading(tx, _ids(one)))
         cursor, now = tx.events.cursor(), self._now()
         asked = Asking(Asked.COMMAND, now, now, cursor.request + 1, cursor.item)
-        return erase(tx, Known(), names, asked=asked, plans=self._plans())
+        found = list(persons.values())
+        return erase_people(tx, Known(), found, names=names, asked=asked, plans=self._plans())
 
     async def clear_alerts(self, asked: Mapping[str, Any]) -> object:
         """``kind`` and ``subject``; null means any."""
@@ -165,10 +180,18 @@ def identities_asked(asked: Mapping[str, Any]) -> list[Identity]:
     """
     names = []
     if asked.get("user"):
-        names.append(Identity(IdKind.USER, str(asked["user"])))
-        names.append(Identity(IdKind.ANONYMOUS, str(asked["user"])))
+        names += _ids(str(asked["user"]))
     if asked.get("email"):
         names.append(Identity(IdKind.EMAIL, str(asked["email"]).strip().lower()))
     if not names:
         raise BadQuestion("expected a user or an email")
     return names
+
+
+def _ids(name: str) -> list[Identity]:
+    return [Identity(IdKind.USER, name), Identity(IdKind.ANONYMOUS, name)]
+
+
+def _leading(tx: Tx, names: list[Identity]) -> list[Identity]:
+    """The first name that leads to somebody decides."""
+    return next(([name] for name in names if tx.people.find(name) is not None), names)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from homing.adapters.memory.state import MemoryState
 from homing.core.decide import Rules
-from homing.core.effects import CannotDo, WantAudience, WantSend, name_of_wish
+from homing.core.effects import NewSend, WantAudience, WantSend, name_of_wish
 from homing.core.events import iso_time
 from homing.core.journeys.run import FOREVER, run_of
 from homing.core.ledger import CLAIMABLE, SendState
@@ -23,10 +23,11 @@ from homing.stages import admit, journey, moves
 from homing.stages.draft import Taken
 from homing.stages.run_counts import counted
 from homing.stages.take import Taker
+from homing.stages.unmade import Buried
 
 if TYPE_CHECKING:
     from homing.adapters.memory.state import MemoryTx
-    from homing.core.effects import NewSend, SendRow, Wish
+    from homing.core.effects import SendRow, Wish
     from homing.core.journeys.programs import Programs
     from homing.core.journeys.run import Passage, Run
     from homing.core.plans import Plans
@@ -61,16 +62,16 @@ class _Seen:
 
     found: list[SimLine | tuple[Run, Passage] | int] = field(default_factory=list)
 
-    def wished(self, wish: Wish, send: NewSend | None, cause: Cause) -> None:
+    def wished(self, wish: Wish, made: NewSend | Buried | None, cause: Cause) -> None:
         """A route asked for something."""
         if isinstance(wish, WantSend):
-            if send is not None:
-                self.found.append(send.id)
+            if isinstance(made, NewSend):
+                self.found.append(made.id)
             return
         if isinstance(wish, WantAudience) and wish.stated and not wish.changed:
             return  # said of another address, or again
         name = name_of_wish(wish)
-        reason = wish.reason if isinstance(wish, CannotDo) else None
+        reason = made.reason if isinstance(made, Buried) else None
         self.found.append(
             SimLine(
                 iso_time(cause.now_ms), cause.person.label, "skipped" if reason else "effect",
@@ -170,21 +171,28 @@ class Simulation:
     def _tick(self, tx: MemoryTx) -> None:
         now = self.clock.at_ms
         while due := tx.runs.due(now=now, limit=BATCH):
-            for run in due:
-                self._tick_one(tx, run)
+            moved: set[int] = set()
+            for one in due:
+                run: Run | None = one
+                if one.person in moved:
+                    run = journey.still_due(tx, one, now_ms=now)
+                if run is not None and self._tick_one(tx, run):
+                    moved.add(run.person)
 
-    def _tick_one(self, tx: MemoryTx, run: Run) -> None:
+    def _tick_one(self, tx: MemoryTx, run: Run) -> bool:
+        """Tick a run; whether others of its person may have moved with it."""
         seen = len(self._seen.found)
         try:
             with tx.savepoint():
                 journey.tick(tx, run, self._taker.desk())
-                self._taker.follow_up(tx)
+                return self._taker.follow_up(tx) > 0
         except Exception as error:  # noqa: BLE001  as in the service, a poison run fails alone
             self._taker.forget()
             del self._seen.found[seen:]  # undone
             reason = f"{type(error).__name__}: {error}"
             journey.fail(tx, run, reason, now_ms=self.clock.at_ms)
             self._seen.passed(tx.runs.get(run.id) or run, tx.runs.passages(run.id)[-1])
+            return False
 
     def _leave(self, tx: MemoryTx) -> list[SimLine]:
         """Let leave what may; the lines of this instant, those of earlier sends last."""

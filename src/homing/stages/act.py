@@ -12,7 +12,9 @@ from homing.core.plans import EmailClass, OnUnknown
 from homing.log import DESTINATION_PAUSED, DESTINATION_RESUMED, log
 from homing.ports import Pause
 from homing.stages import moves
+from homing.stages.renew import renew
 from homing.stages.reserve import lane_of
+from homing.stages.unmade import UNMADE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +116,7 @@ def _prolong(row: SendRow, plans: Plans, now_ms: int) -> None:
         row.expires_at = max(row.expires_at, now_ms + int(email.deliver_within_s * 1000))
 
 
-def retry_effect(tx: Tx, number: int, *, now_ms: int) -> str:
+def retry_effect(tx: Tx, number: int, *, plans: Plans, now_ms: int) -> str:
     """
     Try a dead effect again.
 
@@ -122,6 +124,11 @@ def retry_effect(tx: Tx, number: int, *, now_ms: int) -> str:
         NotThere, NotPossible: See there.
     """
     row = _dead_effect(tx, number)
+    if row["payload"] == UNMADE:
+        then = "" if row["event"] is None else f", then `homing replay e{row['event']}`"
+        msg = f"effect {number} was never made, so it cannot be retried: mend its rule{then}"
+        raise NotPossible(msg)
+    renew(tx, row, plans)
     tx.effects.revive(number, now=now_ms)
     tx.books.count(f"effects:{row['dest']}:dead", -1)
     tx.books.count(f"effects:{row['dest']}:ready")
@@ -176,9 +183,9 @@ def of_dead(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
     if key[:1] == "e" and number is not None:
         return drop_event(tx, number)
     if key[:1] == "x" and number is not None:
-        return (
-            retry_effect(tx, number, now_ms=now_ms) if word == "retry" else drop_effect(tx, number)
-        )
+        if word == "retry":
+            return retry_effect(tx, number, plans=plans, now_ms=now_ms)
+        return drop_effect(tx, number)
     if word == "retry":
         return retry_send(tx, key, plans=plans, now_ms=now_ms)
     msg = f"send {key}: unknown and parked sends are given up by `homing resolve --as drop`"

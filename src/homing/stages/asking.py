@@ -11,7 +11,7 @@ import orjson
 import tenacity
 
 from homing.core.errors import HomingError
-from homing.core.outcomes import Answer, api_message, told_wait_s
+from homing.core.outcomes import Answer, api_message, reason_of, told_wait_s
 from homing.core.wire import json_bytes
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class Asker:
         )
         answer: Answer = await retrying(once)
         if _may_pass(answer):
-            said = answer.error or f"HTTP {answer.status}: {api_message(answer.body)}"
-            msg = f"{method} {_shown(path)}: {said}"
+            said = answer.error or reason_of(answer)
+            msg = f"{method} {shown(path)}: {said}"
             raise Unanswered(msg, answer)
         return answer
 
@@ -122,7 +122,7 @@ class Asker:
             Refused: The status is not 2xx, or the body is not JSON.
         """
         answer = await self.ask(method, path, body)
-        status, what = answer.status or 0, f"{method} {_shown(path)}"
+        status, what = answer.status or 0, f"{method} {shown(path)}"
         if not 200 <= status < 300:
             raise Refused(status, api_message(answer.body), what)
         if not answer.body.strip():
@@ -144,14 +144,14 @@ class Asker:
         value = await self.json(method, path, body)
         if not isinstance(value, dict):
             said = f"expected a JSON object, got {type(value).__name__}"
-            raise Refused(200, said, f"{method} {_shown(path)}")
+            raise Refused(200, said, f"{method} {shown(path)}")
         return value
 
     async def _asked(self, method: str, path: str, content: bytes | None) -> Answer:
         while not self.rate.available():
             wait_s = self.rate.wait_s()
             if wait_s > self.patience_s:
-                msg = f"{method} {_shown(path)}: SendGrid limits our rate for {wait_s:.0f} s"
+                msg = f"{method} {shown(path)}: SendGrid limits our rate for {wait_s:.0f} s"
                 raise Throttled(msg, wait_s)
             await self.sleep(max(0.001, wait_s))
         self.rate.take(1)
@@ -180,7 +180,7 @@ def _may_pass(answer: Answer) -> bool:
     return status is None or status in {408, 429} or status >= 500
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path without what it may say of a person."""
     start = path.partition("?")[0]
     return "/".join(

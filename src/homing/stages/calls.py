@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from homing.core import segment_calls
-from homing.core.effects import Dest, NewEffect, WantCall
+from homing.core.effects import CannotDo, Dest, NewEffect, WantCall
 from homing.core.journeys.run import passage_of
 from homing.core.segment_calls import CallRefused
 from homing.core.wire import json_bytes
+from homing.stages.unmade import UNMADE, Buried, bury
 
 if TYPE_CHECKING:
     from homing.core.events import Happened
@@ -18,41 +19,61 @@ if TYPE_CHECKING:
     from homing.stages.cause import Cause
 
 
-def write_call(tx: Tx, want: WantCall, cause: Cause, *, number: int) -> None:
+def write_call(tx: Tx, want: WantCall, cause: Cause, *, number: int) -> Buried | None:
     """
     Ask for the call of a route, or say why Segment would not take it.
 
     Args:
         number: Which of its event's wishes it is: part of the call's id.
     """
-    if not cause.plans.writes_to_segment:
-        tx.books.count(f"not_run:{want.call}")
-        text = f"{want.call} is not written: there is no `segment.write_key`"
-        tx.books.alert("not_run", want.rule, text, at=cause.now_ms)
-        return
+    if not _writes(tx, want, cause):
+        return None
     try:
         add_call(tx, _message(want, cause, number), cause, rule=want.rule)
     except CallRefused as error:
-        tx.books.count("actions:failed")
-        tx.books.alert("action_failed", want.rule, str(error), at=cause.now_ms)
+        return refuse_call(tx, want.call, cause, rule=want.rule, reason=str(error))
+    return None
+
+
+def cannot_call(tx: Tx, wish: CannotDo, cause: Cause) -> Buried | None:
+    """Say why the call of a route is not made: its values cannot be had."""
+    if not _writes(tx, wish, cause):
+        return None
+    return refuse_call(tx, wish.call, cause, rule=wish.rule, reason=wish.reason)
+
+
+def refuse_call(tx: Tx, call: str, cause: Cause, *, rule: str, reason: str) -> Buried:
+    """A row says that a call was decided, and why it is not made."""
+    return bury(tx, _row(call, UNMADE, cause, rule=rule), reason)
 
 
 def add_call(tx: Tx, message: Mapping[str, Any], cause: Cause, *, rule: str | None) -> None:
     """Ask for one message to be written to Segment, in the person's lane."""
-    tx.effects.add(
-        NewEffect(
-            dest=Dest.SEGMENT,
-            kind=str(message["type"]),
-            lane=cause.person.id,
-            payload=json_bytes(message),
-            event=cause.event.id,
-            rule=rule,
-            person=cause.person.id,
-            made_at=cause.now_ms,
-            due_at=cause.now_ms,
-        )
-    )
+    tx.effects.add(_row(str(message["type"]), json_bytes(message), cause, rule=rule))
     tx.books.count("effects:segment:ready")
+
+
+def _writes(tx: Tx, wish: WantCall | CannotDo, cause: Cause) -> bool:
+    """Whether anything is written to Segment; said if not."""
+    if not cause.plans.writes_to_segment:
+        tx.books.count(f"not_run:{wish.call}")
+        text = f"{wish.call} is not written: there is no `segment.write_key`"
+        tx.books.alert("not_run", wish.rule, text, at=cause.now_ms)
+    return cause.plans.writes_to_segment
+
+
+def _row(call: str, payload: bytes, cause: Cause, *, rule: str | None) -> NewEffect:
+    return NewEffect(
+        dest=Dest.SEGMENT,
+        kind=call,
+        lane=cause.person.id,
+        payload=payload,
+        event=cause.event.id,
+        rule=rule,
+        person=cause.person.id,
+        made_at=cause.now_ms,
+        due_at=cause.now_ms,
+    )
 
 
 def who_of(person: Person) -> segment_calls.Who:

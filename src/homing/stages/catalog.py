@@ -141,7 +141,7 @@ class Catalog:
             # somebody else may have made it just now; else it is tried again in a while
             await self._read_fields()
             if key not in self.known.fields:
-                self.known.unmade[key] = error.said
+                self.known.unmade[key] = error.said or f"HTTP {error.status}"
             return
         self.known.fields = {**self.known.fields, key: Definition(_id_of(made, FIELDS), name, kind)}
         log.info(FIELD_CREATED, name=name, type=kind.value)

@@ -23,13 +23,13 @@ from homing.core.outcomes import (
     Paused,
     Rejected,
     RetryLater,
-    api_message,
     marketing_outcome_of,
+    reason_of,
 )
 from homing.core.wire import read_object
 from homing.log import EFFECT_DIED, log
 from homing.stages import crash
-from homing.stages.asking import Refused, Throttled, Unanswered
+from homing.stages.asking import Refused, Throttled, Unanswered, shown
 from homing.stages.catalog import Catalog, NotMade
 
 if TYPE_CHECKING:
@@ -117,6 +117,9 @@ class ContactJobs:
         outcome = marketing_outcome_of(answer, now_ms=self.clock.now_ms())
         if isinstance(outcome, Delivered | Rejected):
             return answer
+        if isinstance(outcome, Paused):
+            # whoever resumes it has to know what was not allowed
+            outcome = Paused(f"{method} {shown(path)}: {outcome.reason}", outcome.scope)
         raise Trouble(outcome)
 
     async def _count_repeats(self, repeats: int, method: str) -> None:
@@ -291,7 +294,7 @@ class ContactJobs:
         await self.save(replace(self.later(replace(job, looks=0)), remote=remote))
 
     async def _without_list(self, job: Job, answer: Answer) -> None:
-        reason = f"HTTP 404: {api_message(answer.body)}"
+        reason = reason_of(answer)
         if not job.lists:
             raise Trouble(Paused(reason))
         self.catalog.forget_lists()
@@ -299,7 +302,7 @@ class ContactJobs:
 
     async def _refused(self, job: Job, answer: Answer) -> None:
         """Find out whom a refused batch was refused for; the others go on without them."""
-        reason = f"HTTP {answer.status}: {api_message(answer.body)}"
+        reason = reason_of(answer)
         # of the whole of it: what is shown to people is cut
         named = await asyncio.to_thread(contacts.addresses_refused, answer.body)
         bad = named & set(job.addresses)
@@ -380,8 +383,8 @@ class ContactJobs:
             await self.save(self.later(job))
             return
         # forgotten there: nobody knows what came of it, and it may be written again
-        what = f"HTTP {answer.status}: {api_message(answer.body)}"
-        await self.strike(job, f"SendGrid does not know the import job: {what}"[:500])
+        reason = f"SendGrid does not know the import job: {reason_of(answer)}"
+        await self.strike(job, reason[:500])
 
     async def _pending(self, job: Job) -> None:
         later, now = self.later(job), self.clock.now_ms()

@@ -218,7 +218,7 @@ class Contacts:
             except Trouble as trouble:
                 failed += 1
                 if failed >= MAX_FAILED_JOBS or not await self._set_aside(job, trouble.outcome):
-                    await self._stop(trouble.outcome)
+                    await self._stop(trouble.outcome, job)
                     break
             else:
                 passed += 1
@@ -291,14 +291,14 @@ class Contacts:
         jobs = await self.store.write(lambda tx: tx.jobs.all())
         return job.failures >= 2 and sum(one.kind is job.kind for one in jobs) == 1
 
-    async def _stop(self, outcome: Outcome) -> None:
+    async def _stop(self, outcome: Outcome, job: Job) -> None:
         """After trouble that is of no one contact: wait, or pause until a person mends it."""
         self.circuit.heed(outcome)
         self._failures += 1
         match outcome:
             case Paused(reason=reason):
                 now = self.clock.now_ms()
-                await self.store.write(lambda tx: pause(tx, Dest.CONTACTS, reason, now_ms=now))
+                await self.store.write(partial(_paused, reason=reason, job=job, now=now))
             case RetryLater(after_s=after_s):
                 wait_s = after_s
                 if wait_s is None and not self.circuit.is_down:
@@ -374,6 +374,19 @@ def _captured(tx: Tx) -> None:
                 # nobody has been told: a comparison does it once something leaves
                 tx.members.tell(name, [address_in(effect)], told=None, at=effect.made_at)
     _done(tx, done)
+
+
+def _paused(tx: Tx, *, reason: str, job: Job, now: int) -> None:
+    """Nothing leaves for a while: what no call has taken, not even that of *job*, is ready."""
+    pause(tx, Dest.CONTACTS, reason, now_ms=now)
+    for one in tx.jobs.all():
+        # of any other an earlier call may have come to something
+        is_uncalled = not one.calls or (one.number == job.number and not job.calls)
+        if is_uncalled and one.remote is None and not one.looks and not one.removed:
+            back = tx.effects.unsent(one.effects)
+            tx.books.count("effects:contacts:sent", -back)
+            tx.books.count("effects:contacts:ready", back)
+            tx.jobs.drop(one.number)
 
 
 def _is_any_ready(tx: Tx) -> bool:

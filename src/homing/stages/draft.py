@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from homing.core.digests import digest8
 from homing.core.effects import EventState
 from homing.core.sendgrid import UnusableEvent, fingerprint, identity_key, parse_event
-from homing.core.splitting import Element
+from homing.core.splitting import Element, is_blank
 from homing.ports import EventRow, Request
 
 if TYPE_CHECKING:
     from homing.core.sendgrid import EmailEvent
     from homing.ports import Tx
+
+EVERY: Final = 1 << 30
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
@@ -86,6 +88,19 @@ def _engagement_of(taken: Taken) -> EmailEvent | UnusableEvent | None:
         return parse_event(taken.element.data, taken.request.received_ms)
     except UnusableEvent as error:
         return error
+
+
+def is_erased(tx: Tx, taken: Taken, row: EventRow) -> bool:
+    """Whether an erasure took what a kept event said, or is about to."""
+    place = (row.request, row.item)
+    first = tx.events.first_erasure()
+    if first is not None and first <= row.request and place in tx.events.erasures(limit=EVERY):
+        return True
+    if not is_blank(taken.element):
+        return False
+    # what came as empty as erasure leaves it is known by that emptiness
+    met = (tx.events.seen(name.key) for name in names_of(Draft.of(taken, row.id)))
+    return all(seen is None or seen.event != row.id for seen in met)
 
 
 def message_key(message_id: str) -> int:

@@ -28,7 +28,8 @@ from homing.core.plans import ContactFields
 from homing.core.segment_calls import CallRefused
 from homing.core.wire import json_bytes
 from homing.ports import AudienceMember
-from homing.stages.calls import add_call, cause_of, who_of
+from homing.stages.calls import add_call, cause_of, refuse_call, who_of
+from homing.stages.unmade import UNMADE, Buried, bury, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,15 +45,15 @@ ENTERED, EXITED = "Audience Entered", "Audience Exited"
 FOLLOWING = "lists"
 
 
-def write_contact(tx: Tx, want: WantContact, cause: Cause) -> None:
-    """Have the person's contact written."""
-    _Enlisting(tx, cause, want.rule).write_contact(want.contact)
+def write_contact(tx: Tx, want: WantContact, cause: Cause) -> Buried | None:
+    """Have the person's contact written; or why not."""
+    return _Enlisting(tx, cause, want.rule).write_contact(want.contact)
 
 
-def change_list(tx: Tx, want: WantList, cause: Cause) -> None:
-    """Have the person on a list, or not."""
+def change_list(tx: Tx, want: WantList, cause: Cause) -> Buried | None:
+    """Have the person on a list, or not; or why not."""
     enlisting = _Enlisting(tx, cause, want.rule)
-    enlisting.change(cause.plans.lists[want.list_name], member=want.member)
+    return enlisting.change(cause.plans.lists[want.list_name], member=want.member)
 
 
 def change_audience(tx: Tx, want: WantAudience, cause: Cause) -> None:
@@ -162,28 +163,25 @@ class _Enlisting:
     cause: Cause
     rule: str
 
-    def write_contact(self, own: UpsertContact | None) -> None:
+    def write_contact(self, own: UpsertContact | None) -> Buried | None:
         """Have the contact written, with the fields of an action or those of ``[contacts]``."""
-        address = self._address()
-        if address is None:
-            self._give_up(UPSERT, Contact(""))
-            return
         try:
-            contact = self._contact(address, own)
+            contact = self._contact(self._address() or "", own)
         except MappingFailure as error:
-            self._fail(str(error)[:500])
-            return
+            return bury(self.tx, self._row(UPSERT, UNMADE), str(error)[:500])
+        if not contact.email:
+            return self._give_up(UPSERT, contact)
         self._add(UPSERT, json_bytes(msgspec.to_builtins(contact)))
+        return None
 
-    def change(self, target: ContactList, *, member: bool, follows: bool = False) -> None:
+    def change(self, target: ContactList, *, member: bool, follows: bool = False) -> Buried | None:
         """Have the person on a list, or not; one that follows an audience waits for an address."""
         address = self._address()
         if member and address is None:
             if follows:
                 self.tx.books.count("lists:no_email")
-                return
-            self._give_up(LIST, ListChange(target.name, Contact("")))
-            return
+                return None
+            return self._give_up(LIST, ListChange(target.name, Contact("")))
         addresses = set() if address is None else {address}
         if not member:
             # an exit is not said once for each of a person's addresses, as entries are
@@ -191,6 +189,7 @@ class _Enlisting:
             addresses |= {row.address for row in rows if row.list_name == target.name}
         for one in sorted(addresses):
             self.want(target.name, one, wanted=member, at_ms=self.cause.at_ms)
+        return None
 
     def agree(self, list_name: str, address: str, *, member: bool, at_ms: int) -> None:
         """Have somebody on a list by one address at least, or by none."""
@@ -223,11 +222,11 @@ class _Enlisting:
         why, who = cause_of(cause, f"audience/{want.audience}/{name}", 0), who_of(cause.person)
         track = partial(segment_calls.track_call, event=name, properties=_properties(want))
         identify = partial(segment_calls.identify_call, traits={want.audience: want.member})
-        try:
-            for call in (track, identify):
+        for kind, call in (("track", track), ("identify", identify)):
+            try:
                 add_call(self.tx, call(why, who, at_ms=cause.at_ms), cause, rule=self.rule)
-        except CallRefused as error:
-            self._fail(str(error))
+            except CallRefused as error:
+                refuse_call(self.tx, kind, cause, rule=self.rule, reason=str(error))
 
     def _nameless(self, rows: Iterable[ListMember]) -> set[int]:
         """Of who shares an address, those known by no userId: told apart from others by chance."""
@@ -282,33 +281,34 @@ class _Enlisting:
 
     def _add(self, kind: str, payload: bytes) -> int:
         """Ask for an effect; its number."""
-        cause = self.cause
-        number = self.tx.effects.add(
-            NewEffect(
-                dest=Dest.CONTACTS,
-                kind=kind,
-                lane=cause.person.id,
-                payload=payload,
-                event=cause.event.id,
-                rule=self.rule,
-                person=cause.person.id,
-                made_at=cause.now_ms,
-                due_at=cause.now_ms,
-            )
-        )
+        number = self.tx.effects.add(self._row(kind, payload))
         self.tx.books.count("effects:contacts:ready")
         return number
 
-    def _give_up(self, kind: str, payload: object) -> None:
+    def _row(self, kind: str, payload: bytes) -> NewEffect:
+        cause = self.cause
+        return NewEffect(
+            dest=Dest.CONTACTS,
+            kind=kind,
+            lane=cause.person.id,
+            payload=payload,
+            event=cause.event.id,
+            rule=self.rule,
+            person=cause.person.id,
+            made_at=cause.now_ms,
+            due_at=cause.now_ms,
+        )
+
+    def _give_up(self, kind: str, payload: object) -> Buried:
         """Nobody can be a contact without an address: a row says so, and of whom."""
         number = self._add(kind, json_bytes(msgspec.to_builtins(payload)))
         self.tx.effects.dead(number, NO_ADDRESS)
         self.tx.books.count("effects:contacts:ready", -1)
         self.tx.books.count("effects:contacts:dead")
+        return Buried(NO_ADDRESS)
 
     def _fail(self, reason: str) -> None:
-        self.tx.books.count("actions:failed")
-        self.tx.books.alert("action_failed", self.rule, reason, at=self.cause.now_ms)
+        tell(self.tx, self.rule, reason, at=self.cause.now_ms)
 
 
 def _address(person: Person) -> str | None:

@@ -186,7 +186,9 @@ class _Going:
                 asked.entry,
             )
         )  # fmt: skip
-        self._note(number, identities, repeats)
+        # of one that repeats another nothing was there that had not gone
+        addresses = 0 if repeats is not None else len(self.lane_of)
+        self._note(number, identities, repeats, addresses=addresses)
         if repeats is None:
             self._tell_sendgrid(number)
         crash.reached(crash.ERASED)
@@ -194,14 +196,15 @@ class _Going:
         tx.books.count("erasures")
         log.info(
             PERSON_ERASED, erasure=number, by=asked.by.value, people=self.persons,
-            sends=self.sends, events=self.events, addresses=len(self.lane_of),
+            sends=self.sends, events=self.events, addresses=addresses,
         )  # fmt: skip
         return Erased(
-            number, self.persons, self.sends, self.events, len(self.lane_of), tuple(self.runs),
-            repeats,
-        )  # fmt: skip
+            number, self.persons, self.sends, self.events, addresses, tuple(self.runs), repeats
+        )
 
-    def _note(self, number: int, identities: Sequence[Identity], repeats: int | None) -> None:
+    def _note(
+        self, number: int, identities: Sequence[Identity], repeats: int | None, *, addresses: int
+    ) -> None:
         tx, at = self.tx, self.asked.now_ms
         by: dict[str, int | str] = {"by": self.asked.by.value}
         if identities:
@@ -209,7 +212,7 @@ class _Going:
         tx.erasures.note(number, Done(Step.ASKED, at, by))
         gone: dict[str, int | str] = {
             "people": self.persons, "sends": self.sends, "events": self.events,
-            "effects": self.effects, "runs": len(self.runs), "addresses": len(self.lane_of),
+            "effects": self.effects, "runs": len(self.runs), "addresses": addresses,
         }  # fmt: skip
         if repeats is not None:
             gone["repeats"] = repeats
@@ -252,7 +255,7 @@ class _Going:
         found |= {member.address for number in ids for member in tx.members.of_person(number)}
         found |= {address_in(one) for one in tx.effects.open_of(ids, dest=Dest.CONTACTS)}
         dead = (row for row in tx.effects.dead_of(ids) if row["dest"] == Dest.CONTACTS)
-        found |= {address_in(_effect(row)) for row in dead if row["payload"] is not None}
+        found |= {address_in(_effect(row)) for row in dead if row["payload"]}
         trait = people.email_in(dict(person.traits))
         found |= {address for address in (person.email, trait) if address}
         for address in sorted(found):

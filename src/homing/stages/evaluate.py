@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from homing.core.errors import Unavailable
 from homing.core.splitting import Element, split_events
 from homing.ports import Cursor, Request
-from homing.stages.draft import Taken
+from homing.stages.draft import Taken, is_erased
 from homing.stages.take import Taker
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class Evaluator:
         Evaluate kept events again, under their own ids: what was reserved for them stays reserved.
 
         Returns:
-            The state of each by its number; "gone" where row or bytes are no more.
+            The state of each by its number; "gone" where row or bytes are no more, "erased" where
+            an erasure took what the event said.
         """
         states: dict[str, str] = {}
         for number in numbers:
@@ -125,7 +126,8 @@ class Evaluator:
         elements = () if request is None else split_events(request.body).elements
         if row is None or request is None or row.item >= len(elements):
             return "gone"
-        return self.taker.take_again(tx, Taken(request, row.item, elements[row.item]), row)
+        taken = Taken(request, row.item, elements[row.item])
+        return "erased" if is_erased(tx, taken, row) else self.taker.take_again(tx, taken, row)
 
     def _take(self, tx: Tx, requests: list[Request], cursor: Cursor, *, apart: bool) -> Cursor:
         until = self._clock.monotonic_s() + SLICE_S

@@ -27,6 +27,7 @@ from homing.log import SEND_RESOLVED, log
 from homing.stages import moves
 from homing.stages.ledger import Ledger
 from homing.stages.opt import settle
+from homing.stages.unmade import UNMADE, bury, tell
 
 if TYPE_CHECKING:
     from homing.core.suppression import Suppression
@@ -238,9 +239,9 @@ def hear(tx: Tx, heard: Heard, surroundings: Surroundings) -> Mapping[str, Any] 
         return None  # most events of those types that are not written, such as processed
     calls = _calls_or_why_not(tx, heard, terms, suspected_bot=suspected)
     if not _was_told(tx, heard.event, changes):
-        write_home(tx, heard, calls, written=written)
+        _write(tx, heard, calls, written=written)
     _settle_all(tx, heard.event, changes)
-    return track_in(calls)
+    return None if isinstance(calls, CallRefused) else track_in(calls)
 
 
 def hear_listed(tx: Tx, heard: Heard, change: Suppression, *, surroundings: Surroundings) -> bool:
@@ -261,7 +262,7 @@ def hear_listed(tx: Tx, heard: Heard, change: Suppression, *, surroundings: Surr
         return False
     tx.books.count(f"suppressions:{'added' if change.suppressed else 'lifted'}")
     written = writeback.is_written(heard.event, heard.plans.writeback)
-    write_home(tx, heard, calls, written=written)
+    _write(tx, heard, calls, written=written)
     return True
 
 
@@ -275,16 +276,12 @@ def _was_told(tx: Tx, event: EmailEvent, changes: Sequence[Suppression]) -> bool
 
 def _calls_or_why_not(
     tx: Tx, heard: Heard, terms: _Terms, *, suspected_bot: bool
-) -> tuple[Mapping[str, Any], ...]:
-    """Its calls; what Segment would not take is said, and costs ledger and suppressions nothing."""
+) -> tuple[Mapping[str, Any], ...] | CallRefused:
+    """Its calls; what Segment would not take costs ledger and suppressions nothing."""
     try:
         return _calls(tx, heard, terms, suspected_bot=suspected_bot)
     except CallRefused as error:
-        tx.books.count("actions:failed")
-        tx.books.alert(
-            "action_failed", f"writeback.{heard.event.type}", str(error), at=heard.now_ms
-        )
-        return ()
+        return error
 
 
 def calls_of(tx: Tx, heard: Heard, *, suspected_bot: bool) -> tuple[Mapping[str, Any], ...]:
@@ -435,21 +432,41 @@ def write_home(
     tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...], *, written: bool
 ) -> None:
     """Ask for an event's calls to be written to Segment; the track only if it is *written*."""
-    lane = -1 if heard.person is None else heard.person.id
     for call in calls:
         if call["type"] == "track" and not written:
             continue
-        tx.effects.add(
-            NewEffect(
-                dest=Dest.SEGMENT,
-                kind=str(call["type"]),
-                lane=lane,
-                payload=json_bytes(call),
-                event=heard.number,
-                rule=None,
-                person=None if heard.person is None else heard.person.id,
-                made_at=heard.now_ms,
-                due_at=heard.now_ms,
-            )
-        )
+        tx.effects.add(_effect(heard, str(call["type"]), json_bytes(call), rule=None))
         tx.books.count("effects:segment:ready")
+
+
+def _write(
+    tx: Tx, heard: Heard, calls: tuple[Mapping[str, Any], ...] | CallRefused, *, written: bool
+) -> None:
+    """Ask for an event's calls; of each that was decided and cannot be made a row says why."""
+    if not isinstance(calls, CallRefused):
+        write_home(tx, heard, calls, written=written)
+        return
+    terms = _Terms.of(heard.plans)
+    changes = suppression.changes_of(heard.event, terms.groups)
+    decided = ["track"] if written else []
+    if changes and terms.writeback.suppression_to_segment:
+        decided.append("identify")
+    rule = f"writeback.{heard.event.type}"
+    for kind in decided:
+        bury(tx, _effect(heard, kind, UNMADE, rule=rule), str(calls))
+    if not decided:
+        tell(tx, rule, str(calls), at=heard.now_ms)  # routes and journeys do not see it
+
+
+def _effect(heard: Heard, kind: str, payload: bytes, *, rule: str | None) -> NewEffect:
+    return NewEffect(
+        dest=Dest.SEGMENT,
+        kind=kind,
+        lane=-1 if heard.person is None else heard.person.id,
+        payload=payload,
+        event=heard.number,
+        rule=rule,
+        person=None if heard.person is None else heard.person.id,
+        made_at=heard.now_ms,
+        due_at=heard.now_ms,
+    )

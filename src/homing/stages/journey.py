@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from homing.core.effects import (
     CannotDo,
+    NewSend,
     WantAudience,
     WantSend,
     name_of_wish,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from homing.core.people import Person
     from homing.ports import Tx
     from homing.stages.identity import Known
+    from homing.stages.unmade import Buried
 
 # a tick that is not later counts as fired when it was due: timers of ordinary days do not drift
 PUNCTUAL_MS = 60_000
@@ -125,6 +127,14 @@ def tick(tx: Tx, run: Run, desk: Desk) -> None:
     context = unpack(tx.runs.context(run.id))
     outcome = engine.ticked(journey, run, context, person=person, moment=moment)
     _Record(tx, journey, moment, desk, due_at).write(outcome)
+
+
+def still_due(tx: Tx, run: Run, *, now_ms: int) -> Run | None:
+    """A run that was due, as it is by now; None if its time is not over any more."""
+    kept = tx.runs.get(run.id)
+    if kept is None or not kept.is_alive or kept.due_at is None:
+        return None
+    return kept if kept.due_at <= now_ms else None
 
 
 def fail(tx: Tx, run: Run, reason: str, *, now_ms: int) -> None:
@@ -348,8 +358,8 @@ class _Record:
             is_draft, desk.derive,
         )  # fmt: skip
         send = reserve.carry_out(self.tx, wish, cause, number=number, mint=desk.mint)
-        if send is None:
-            return _without_send(passage, wish), 0
+        if not isinstance(send, NewSend):
+            return _without_send(passage, wish, send), 0
         if send.state != SendState.RESERVED:
             return replace(passage, what="skipped", reason=send.reason, send=send.id), 0
         return replace(passage, send=send.id), send.expires_at
@@ -365,9 +375,10 @@ class _Record:
         return replace(run, first_touch=left[0].id, last_touch=left[-1].id)
 
 
-def _without_send(passage: Passage, wish: Wish) -> Passage:
-    if isinstance(wish, CannotDo):
-        return replace(passage, what="skipped", reason=wish.reason)
+def _without_send(passage: Passage, wish: Wish, buried: Buried | None) -> Passage:
+    unmade = wish if isinstance(wish, CannotDo) else buried
+    if unmade is not None:
+        return replace(passage, what="skipped", reason=unmade.reason)
     if isinstance(wish, WantSend):
         return replace(passage, what="skipped", reason=RESERVED_BEFORE)
     return passage

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -61,6 +62,18 @@ NOT_SET: Final = "`segment.profiles` is not set"
 DOWN: Final = "the Profile API is in trouble: not asked"
 LIMITED: Final = "the Profile API's rate limit: not asked"
 ALERT: Final = "look_up_failed"
+COUNTED: Final = "look_ups:"
+
+
+class LookUpOutcome(StrEnum):
+    """What a look-up came to, as it is counted."""
+
+    FOUND = "found"
+    NONE = "none"  # the profile has none of the traits, or there is no such profile
+    CACHED = "cached"  # known since a moment ago: not asked
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"  # nothing, an API in trouble, or what nobody can read
+    NOT_ASKED = "not_asked"  # nothing is configured, or the API cannot be asked now
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +94,15 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """Traits by key, those the profile has; or why they could not be had."""
+    """
+    Traits by key, those the profile has; or why they could not be had.
+
+    ``outcome`` None: nothing was to be looked up.
+    """
 
     traits: Mapping[str, object] = {}
     failure: str | None = None
+    outcome: LookUpOutcome | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +190,7 @@ class LookUp:
 
     def _going_on(self, tx: Tx, row: SendRow, found: Found, *, now: int) -> list[SendRow]:
         """Fill in a send without a question; it again, if it may still leave."""
+        _count(tx, found)
         self._fill_in(tx, row, found, now=now)
         kept = tx.sends.get(row.id)
         return [] if kept is None or kept.state not in CLAIMABLE else [kept]
@@ -195,10 +214,10 @@ class LookUp:
         known = self._cached(person.id, keys)
         unknown = tuple(key for key in keys if key not in known)
         if not unknown:
-            return Found(_present(known))
+            return Found(_present(known), outcome=LookUpOutcome.CACHED if keys else None)
         failure = self._why_not(started)
         if failure is not None:
-            return Found(_present(known), failure)
+            return Found(_present(known), failure, LookUpOutcome.NOT_ASKED)
         return Question(row.id, person.id, profile, unknown)
 
     def _why_not(self, started: int) -> str | None:
@@ -222,7 +241,7 @@ class LookUp:
     async def _asked(self, question: Question) -> Found:
         source = self.source
         if source is None:
-            return Found(failure=NOT_SET)
+            return Found(failure=NOT_SET, outcome=LookUpOutcome.NOT_ASKED)
         heard = _Heard(source.api)
         path = look_ups.traits_path(source.space, question.profile, question.keys)
         try:
@@ -232,10 +251,11 @@ class LookUp:
             last = heard.last
             self._turn_after(last)
             none = f"no answer within {TIME_LIMIT_S:g} s"
-            return Found(failure=none if last is None else _told(last))
+            said = none if last is None else _told(last)
+            return Found(failure=said, outcome=LookUpOutcome.UNANSWERED)
         except Unanswered:
             self._turn_after(heard.last)
-            return Found(failure=_told(heard.last))
+            return Found(failure=_told(heard.last), outcome=LookUpOutcome.UNANSWERED)
         self._turn_after(answer)
         found = read_traits(answer, question.keys)
         if found.failure is None:
@@ -271,6 +291,7 @@ class LookUp:
             del self._cache[next(iter(self._cache))]
 
     def _finish(self, tx: Tx, question: Question, found: Found) -> None:
+        _count(tx, found)
         row = tx.sends.get(question.send)
         if row is None or not row.flags & LOOKUP or row.state not in CLAIMABLE:
             return  # it was cancelled, or erased, meanwhile
@@ -379,6 +400,11 @@ def _resolved(tx: Tx, row: SendRow, rules: Rules) -> tuple[str | None, bytes]:
     return found.problem, found.data
 
 
+def _count(tx: Tx, found: Found) -> None:
+    if found.outcome is not None:
+        tx.books.count(f"{COUNTED}{found.outcome}")
+
+
 def _present(known: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in known.items() if value is not ABSENT}
 
@@ -390,19 +416,23 @@ def read_traits(answer: Answer, keys: Iterable[str]) -> Found:
     Source: Segment docs, "Profile API": 404 is an unknown profile.
     """
     if answer.status == 404:
-        return Found()
+        return Found(outcome=LookUpOutcome.NONE)
     if answer.status != 200:
-        return Found(failure=_told(answer))
+        return Found(failure=_told(answer), outcome=LookUpOutcome.REFUSED)
     if len(answer.body) > MAX_ANSWER:
-        return Found(failure=f"an answer of over {MAX_ANSWER >> 20} MiB")
+        return _unread(f"an answer of over {MAX_ANSWER >> 20} MiB")
     try:
         told: Any = orjson.loads(answer.body)
         traits = told["traits"]
         found = {key: traits[key] for key in keys if traits.get(key) is not None}
         json_bytes([[found]])  # a value that nests too deep would not be kept
     except (orjson.JSONDecodeError, NotJson, KeyError, TypeError, AttributeError):
-        return Found(failure="expected traits in JSON, got something else")
-    return Found(found)
+        return _unread("expected traits in JSON, got something else")
+    return Found(found, outcome=LookUpOutcome.FOUND if found else LookUpOutcome.NONE)
+
+
+def _unread(failure: str) -> Found:
+    return Found(failure=failure, outcome=LookUpOutcome.UNANSWERED)
 
 
 def _told(answer: Answer | None) -> str:

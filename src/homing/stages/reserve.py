@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
@@ -32,15 +32,19 @@ from homing.stages.resolve import BAD_DATA, Resolved, pack, resolved
 if TYPE_CHECKING:
     from homing.ports import Tx
     from homing.stages.cause import Cause
+    from homing.stages.unmade import Buried
 
 NO_FLAGS = SendFlag(0)
 
 
 def carry_out(
     tx: Tx, wish: Wish, cause: Cause, *, number: int, mint: Callable[[], int]
-) -> NewSend | None:
+) -> NewSend | Buried | None:
     """
-    Write what a wish asks for; the send, if it is one and was not reserved before.
+    Write what a wish asks for.
+
+    Returns:
+        The send, if it is one and was not reserved before; of what cannot be made, why.
 
     Args:
         number: Which of its event's wishes it is.
@@ -51,28 +55,30 @@ def carry_out(
         case WantSend():
             return reserve_send(tx, wish, cause, tag=mint())
         case WantCall():
-            calls.write_call(tx, wish, cause, number=number)
+            return calls.write_call(tx, wish, cause, number=number)
         case WantSuppression():
             opt.change(tx, wish, cause)
+            return None
         case WantContact() | WantList() | WantAudience():
-            _enlist(tx, wish, cause)
+            return _enlist(tx, wish, cause)
         case CannotDo():
-            tx.books.count("actions:failed")
-            tx.books.alert("action_failed", wish.rule, wish.reason, at=cause.now_ms)
-    return None
+            return calls.cannot_call(tx, wish, cause)
+    assert_never(wish)
 
 
-def _enlist(tx: Tx, wish: WantContact | WantList | WantAudience, cause: Cause) -> None:
+def _enlist(tx: Tx, wish: WantContact | WantList | WantAudience, cause: Cause) -> Buried | None:
     match wish:
         case WantContact():
-            enlist.write_contact(tx, wish, cause)
+            return enlist.write_contact(tx, wish, cause)
         case WantList():
-            enlist.change_list(tx, wish, cause)
+            return enlist.change_list(tx, wish, cause)
         case WantAudience():
             enlist.change_audience(tx, wish, cause)
             is_news = wish.changed and not wish.stated and not cause.is_draft
             if is_news and cause.derive is not None:
                 cause.derive(enlist.derived_event(wish, cause), cause)
+            return None
+    assert_never(wish)
 
 
 def lane_of(person: int, kind: EmailClass) -> int:

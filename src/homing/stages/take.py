@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from homing.core.people import Person
     from homing.core.sendgrid import EmailEvent
     from homing.ports import Clock, Tx
+    from homing.stages.unmade import Buried
 
 CONFLICT = "conflict: this id was taken in before with another body; the first stays"
 ECHO = "echo: our own call came back"
@@ -47,8 +48,8 @@ NOBODY = "no userId, anonymousId or address that is text"
 class Observer(Protocol):
     """Is told of decisions while they are carried out; of those that are undone, too."""
 
-    def wished(self, wish: Wish, send: NewSend | None, cause: Cause) -> None:
-        """A rule asked for something; the send, if one was reserved or refused."""
+    def wished(self, wish: Wish, made: NewSend | Buried | None, cause: Cause) -> None:
+        """A rule asked for something; the send, if one was reserved or refused, or why not."""
 
     def passed(self, run: Run, passage: Passage) -> None:
         """Something happened to a run."""
@@ -141,11 +142,14 @@ class Taker:
             self.rules, self._known, now_ms, self.mint, self.salt, observe, self._derive
         )
 
-    def follow_up(self, tx: Tx) -> None:
+    def follow_up(self, tx: Tx) -> int:
         """
         Take to the rules what follows from what they just did: entries into local audiences.
 
         Rules that put somebody in and out of audiences for ever are stopped, and say so.
+
+        Returns:
+            How much followed: other runs of the person may have moved.
         """
         taken = 0
         while self._derived:
@@ -155,7 +159,7 @@ class Taker:
                 self._derived.clear()
                 text = f"over {MAX_DERIVED} entries and exits follow from one event"
                 tx.books.alert("audience_loop", str(data["event"]), text, at=cause.now_ms)
-                return
+                break
             person = self._known.get(tx, cause.person.id)
             if person is not None:
                 event = cause.event
@@ -163,6 +167,7 @@ class Taker:
                 received = event.received_ms if cause.passed_ms is None else cause.passed_ms
                 happened = Happened(event.id, data, cause.at_ms, received)
                 self._decide(tx, happened, person, comes_to_runs=True)
+        return taken
 
     def _derive(self, data: Mapping[str, Any], cause: Cause) -> None:
         self._derived.append((data, cause))
@@ -388,9 +393,9 @@ class Taker:
         if decision.wishes:
             cause = Cause(event, decision.person, plans, now_ms, derive=self._derive)
             for number, wish in enumerate(decision.wishes):
-                send = reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
+                made = reserve.carry_out(tx, wish, cause, number=number, mint=self.mint)
                 if self.observer is not None:
-                    self.observer.wished(wish, send, cause)
+                    self.observer.wished(wish, made, cause)
         if comes_to_runs and self.rules.candidates(event.type, event.name).journeys.any:
             self._ledger.write(tx)  # it reads and writes sends, too
             journey.hear(tx, event, decision.person, desk=self.desk())

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from homing.core.erasure import Done, Step
 from homing.core.marketing.contacts import addresses_refused, refusal_of_address
 from homing.core.marketing.works import ListChange, ids_in
-from homing.core.outcomes import Rejected, RetryLater, api_message
+from homing.core.outcomes import Rejected, RetryLater, reason_of
 from homing.core.wire import read_object
 from homing.stages import crash, enlist
 from homing.stages.catalog import LISTS
@@ -181,14 +181,14 @@ class Unlisting:
             if named:
                 return await self._found(tuple(one for one in asked if one not in named))
         if answer.status != 200:
-            raise Trouble(Rejected(f"HTTP {answer.status}: {api_message(answer.body)}"))
+            raise Trouble(Rejected(reason_of(answer)))
         return _contacts_in(answer.body)
 
     async def _removed(self, method: str, path: str, body: object = None) -> int:
         answer = await self.jobs.answer(method, path, body)
         status = answer.status or 0
         if not 200 <= status < 300 and status != 404:
-            raise Trouble(Rejected(f"HTTP {status}: {api_message(answer.body)}"))
+            raise Trouble(Rejected(reason_of(answer)))
         return status
 
     async def _told(self, job: Job, name: str) -> set[str]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 BATCH = 150
 # of ticks that are late as a whole: fewer commits, and the sockets wait a little longer
-LATE_BATCH = 500
-LATE_SLICE_S = 0.045
+LATE_BATCH = 1_000
+LATE_SLICE_S = 0.1
 LATE_MS = 1_000
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
 PATIENCE_S = 5.0
@@ -140,12 +140,16 @@ class Waker:
         until = self.clock.monotonic_s() + (LATE_SLICE_S if is_late else SLICE_S)
         most = self._jumps.allowed(LATE_BATCH if is_late else BATCH)
         desk = self.taker.desk()
-        done = 0
-        for run in tx.runs.due(now=desk.now_ms, limit=most):
-            if apart:
-                self._tick_apart(tx, run, desk)
-            else:
-                self._tick(tx, run, desk)
+        done, moved = 0, set[int]()
+        for due in tx.runs.due(now=desk.now_ms, limit=most):
+            run: Run | None = due
+            if due.person in moved:
+                run = journey.still_due(tx, due, now_ms=desk.now_ms)
+            if run is None:
+                continue
+            tick = self._tick_apart if apart else self._tick
+            if tick(tx, run, desk):
+                moved.add(run.person)
             crash.reached(crash.TICKED)
             done += 1
             if self.clock.monotonic_s() > until:
@@ -154,17 +158,19 @@ class Waker:
         self._look(tx)
         return done
 
-    def _tick(self, tx: Tx, run: Run, desk: journey.Desk) -> None:
+    def _tick(self, tx: Tx, run: Run, desk: journey.Desk) -> bool:
+        """Tick a run; whether others of its person may have moved with it."""
         journey.tick(tx, run, desk)
-        self.taker.follow_up(tx)
+        return self.taker.follow_up(tx) > 0
 
-    def _tick_apart(self, tx: Tx, run: Run, desk: journey.Desk) -> None:
+    def _tick_apart(self, tx: Tx, run: Run, desk: journey.Desk) -> bool:
         try:
             with tx.savepoint():
-                self._tick(tx, run, desk)
+                return self._tick(tx, run, desk)
         except Unavailable:
             self.taker.forget()
             raise  # the store's trouble, not the run's
         except Exception as error:  # noqa: BLE001  a poison run must not stop its neighbours
             self.taker.forget()
             journey.fail(tx, run, f"{type(error).__name__}: {error}", now_ms=desk.now_ms)
+            return False

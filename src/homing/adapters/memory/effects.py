@@ -115,6 +115,12 @@ class MemoryEffects:
         self._put(replace(row, state=dead, reason=reason, attempt=attempt))
         return True
 
+    def rewrite(self, number: int, payload: bytes) -> None:
+        """Give one that is not over, or is dead, another payload."""
+        row = self._rows.get(number)
+        if row is not None and row.payload is not None:
+            self._put(replace(row, payload=payload))
+
     def revive(self, number: int, *, now: int) -> bool:
         """Try a dead one again; False if it is not dead."""
         row = self._rows.get(number)

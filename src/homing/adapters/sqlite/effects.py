@@ -79,6 +79,10 @@ class SqliteEffects:
         """It will not be tried again unless a person says so; False if it was not ready."""
         return self._changed(SQL.dead, (reason, number))
 
+    def rewrite(self, number: int, payload: bytes) -> None:
+        """Give one that is not over, or is dead, another payload."""
+        self._execute(SQL.rewrite, (payload, number))
+
     def revive(self, number: int, *, now: int) -> bool:
         """Try a dead one again; False if it is not dead."""
         return self._changed(SQL.revive, (now, number))

@@ -35,6 +35,9 @@ SELECT id, kind, lane, due_at, attempt, event, person, made_at, payload
 FROM effect JOIN effect_data ON effect = id
 WHERE id = ? AND (state = 'ready' OR state = 'sent');
 
+-- name: rewrite
+UPDATE effect_data SET payload = ? WHERE effect = ?;
+
 -- name: revive
 UPDATE effect SET state = 'ready', reason = NULL, due_at = ? WHERE id = ? AND state = 'dead';
 
