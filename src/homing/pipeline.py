@@ -7,6 +7,7 @@ The whole path on one page. Read this first.
                  a Segment event: whose is it?                stages/identity.py
                  a SendGrid event: ledger, suppression        stages/home.py
                  wishes become rows                           stages/reserve.py
+                 and what cannot be made, too                 stages/unmade.py
                  the person's runs of journeys                stages/journey.py
     wake       runs whose time is over become ticks  worker   stages/wake.py
     deliver    claim -> intent -> send -> outcome  worker     stages/deliver.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,33 @@ class TestStart:
         tried = modules_after("try", "--when", 'event = "A"', str(event))
 
         assert set() == tried.intersection(HEAVY)
+
+    @pytest.mark.parametrize("args", [("events",), ("stats", "--json"), ("--help",)])
+    def test_a_reader_that_goes_away_is_no_error(self, filled: Path, args: tuple[str, ...]) -> None:
+        """As of `homing events | head`: quietly, and as a shell says it of SIGPIPE."""
+        ours, theirs = os.pipe()
+        os.close(ours)
+        done = subprocess.run(
+            [sys.executable, "-m", "homing", *args], cwd=filled, stdout=theirs,
+            stderr=subprocess.PIPE, timeout=60, check=False,
+            env={**os.environ, "HOMING_CONFIG": str(filled / "homing.toml")},
+        )  # fmt: skip
+        os.close(theirs)
+
+        assert (141, b"") == (done.returncode, done.stderr)
+
+    def test_a_missing_secret_is_said_once(self, tmp_path: Path) -> None:
+        """By `serve`, as the error it is; the other warnings stand before it."""
+        (tmp_path / "homing.toml").write_text(
+            "[segment]\nwrite_key = '${NOT_THERE}'\n[segment.source.web]\n"
+        )
+        done = homing(tmp_path, "serve")
+
+        assert 78 == done.code
+        assert 1 == done.err.count("NOT_THERE")
+        assert ["warning", "warning", "error"] == [
+            line.partition(":")[0] for line in done.err.splitlines()
+        ]
 
     def test_an_unknown_command_is_a_usage_error(self) -> None:
         """Exit 2, on standard error."""

@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 import pytest
 from tests.stages.conftest import World
-from tests.support.stages import identify, track
+from tests.support.stages import SECOND, identify, track
 
 from homing.core.effects import Dest
+from homing.core.events import iso_time
 from homing.core.segment_calls import is_echo
 from homing.stages import enlist
 
@@ -155,6 +156,17 @@ class TestAudiences:
         await shop.take(personas("u", member=member, key=key, kind=kind))
         counts = await shop.tx(lambda tx: dict(tx.members.audiences()))
         assert ({key: 1} if is_in else {}) == counts
+
+    async def test_a_word_from_the_future_is_of_when_it_came(self, shop: World) -> None:
+        """So the next word takes it back, of the audience and of its list."""
+        await shop.take({**personas("u", member=True), "timestamp": "2099-01-01T00:00:00Z"})
+        shop.clock.forward(SECOND)
+        out = {**personas("u", member=False), "messageId": "out"}
+        await shop.take({**out, "timestamp": iso_time(shop.clock.now_ms())})
+        assert {} == await shop.tx(lambda tx: dict(tx.members.audiences()))
+        row = await shop.tx(lambda tx: tx.members.get("vip", "u@x.io"))
+        assert row is not None
+        assert (False, shop.clock.now_ms()) == (row.wanted, row.at)
 
     async def test_members_know_the_event_that_made_them(self, shop: World) -> None:
         """Of audiences and of lists."""

@@ -44,7 +44,8 @@ def dead_command() -> None:
     List, show, retry or give up what failed for good.
 
     Three kinds: sends that SendGrid or the clock refused, or that were parked; events that could
-    not be used (quarantined); calls that Segment or SendGrid refused.
+    not be used (quarantined); calls that Segment or SendGrid refused, or that a rule asked for and
+    that could not be made.
     """
 
 

@@ -6,9 +6,10 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -54,8 +55,31 @@ COMMANDS: Final = {
 }
 
 
+class Unread(Exception):
+    """Whoever read what we say reads no more, as `head` when it has had enough."""
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        # click would end the process with an exit code of its own
+        raise Unread from error
+
+
 class Commands(click.Group):
     """The commands, in the order a newcomer meets them."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:  # noqa: ANN401  as click's
+        """Read the command line; `--help` is answered here."""
+        with _heard():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click's
+        """Run a command."""
+        with _heard():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name."""
@@ -106,9 +130,11 @@ def run(args: Sequence[str] | None = None) -> int:
     try:
         code = homing.main(args, prog_name="homing", standalone_mode=False)
         sys.stdout.flush()
+    except (BrokenPipeError, Unread):
+        code = _unread()
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        return INTERRUPTED
+        code = INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -120,6 +146,14 @@ def run(args: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else exits.EX_OK
 
 
+def _unread() -> int:
+    # what is left of it is flushed as Python ends, and must not fail again
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return UNREAD
+
+
 def _said(error: Exception) -> str:
     """What an error says; of a file that cannot be read, which and why."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
@@ -128,6 +162,8 @@ def _said(error: Exception) -> str:
 
 
 INTERRUPTED: Final = 130
+UNREAD: Final = 141
+"""What a shell says of a program that SIGPIPE has ended."""
 
 _CODES: Final = {
     "ConfigError": exits.EX_CONFIG,

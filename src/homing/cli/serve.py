@@ -45,9 +45,10 @@ def ready_config(path: Path) -> Loaded:
     from homing.config import load
 
     loaded = load(path, environ=os.environ)
-    for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
     refusals = loaded.refusals(os.environ)
+    for warning in loaded.warnings:
+        if warning not in refusals:
+            click.echo(f"warning: {warning}", err=True)
     if refusals:
         for problem in refusals:
             click.echo(f"error: {problem}", err=True)

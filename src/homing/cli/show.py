@@ -19,10 +19,14 @@ T = TypeVar("T")
 Row: TypeAlias = Mapping[str, object]
 
 MAX_CELL = 120
+# columns that say something: they are shown whole
+PROSE = frozenset({"reason", "error", "detail", "text", "why", "refused", "note"})
+MIN_PROSE = 24
 LAST_MS = 253_402_300_800_000  # the year 10000, which no calendar here knows
 
 _COLOURS = {
     **dict.fromkeys(("done", "accepted", "delivered", "clicked", "running", "ready"), "green"),
+    "captured": "cyan",
     **dict.fromkeys(("retry", "unknown", "parked", "expired", "paused", "deferred"), "yellow"),
     **dict.fromkeys(("rejected", "quarantined", "dead", "dropped", "bounced", "spam"), "red"),
     **dict.fromkeys(("skipped", "filtered"), "dim"),
@@ -35,16 +39,16 @@ def rows_out(rows: Iterable[Row], *, as_json: bool, columns: Sequence[str] | Non
         for row in rows:
             json_out(row)
         return
-    table = list(rows)
+    table = [named(row) for row in rows]
     if not table:
         click.echo("nothing", err=True)
         return
     names = list(columns or table[0])
-    cells = [[cell(row.get(name)) for name in names] for row in table]
     if sys.stdout.isatty():
-        _table_out(names, cells)
+        longest = {name: None if name in PROSE else MAX_CELL for name in names}
+        _table_out(names, [[cell(row.get(n), longest[n]) for n in names] for row in table])
     else:
-        _columns_out(names, cells)
+        _columns_out(names, [[cell(row.get(name), None) for name in names] for row in table])
 
 
 def json_out(row: Row) -> None:
@@ -57,13 +61,23 @@ def json_out(row: Row) -> None:
 
 def pairs_out(row: Row) -> None:
     """Write one row as a name and a value a line; what is absent is left out."""
-    shown = {name: value for name, value in row.items() if value not in (None, "", [], {})}
+    shown = {name: value for name, value in named(row).items() if value not in (None, "", [], {})}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
         first, *more = text(value).split("\n")
         click.echo(f"{name.ljust(width)}  {first}")
         for line in more:
             click.echo(f"{'':{width}}  {line}")
+
+
+def named(row: Row) -> Row:
+    """A row as people are to read it: a send that was captured was accepted by nobody."""
+    message_id = row.get("message_id")
+    if row.get("state") != "accepted" or not isinstance(message_id, str):
+        return row
+    from homing.core.effects import CAPTURED
+
+    return {**row, "state": "captured"} if message_id.startswith(CAPTURED) else row
 
 
 def heading_out(words: str) -> None:
@@ -79,9 +93,9 @@ def colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def cell(value: object) -> str:
-    """One cell: one line, not too long."""
-    return text(value).replace("\n", " ")[:MAX_CELL]
+def cell(value: object, longest: int | None = MAX_CELL) -> str:
+    """One cell: one line, cut at *longest* characters if that is a number."""
+    return text(value).replace("\n", " ")[:longest]
 
 
 def text(value: object) -> str:
@@ -136,7 +150,8 @@ def progress(what: str, items: Sequence[T]) -> Iterator[Iterable[T]]:
 
 
 def _columns_out(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
+    # what is longer is not cut, and stands out of its column
+    widths = [min(max(MAX_CELL, len(names[i])), width) for i, width in _widths(names, cells)]
     for line in ([name.upper() for name in names], *cells):
         padded = (word.ljust(width) for word, width in zip(line, widths, strict=True))
         click.echo("  ".join(padded).rstrip())
@@ -145,12 +160,21 @@ def _columns_out(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
 def _table_out(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    console, table = _console(), Table(box=None, pad_edge=False, header_style="bold")
+    # the prose gets what the others leave, if that is enough to be read
+    taken = sum(1 + width for i, width in _widths(names, cells) if names[i] not in PROSE)
+    has_room = console.width - taken >= MIN_PROSE
     for name in names:
-        table.add_column(name.upper(), overflow="fold")
+        table.add_column(name.upper(), overflow="fold", no_wrap=has_room and name not in PROSE)
     for row in cells:
         table.add_row(*map(_coloured, row))
-    _console().print(table)
+    console.print(table)
+
+
+def _widths(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+    """Of each column, how wide its widest cell is."""
+    for i, name in enumerate(names):
+        yield i, max(len(name), *(len(row[i]) for row in cells))
 
 
 def _coloured(word: str) -> Text:

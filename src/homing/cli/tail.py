@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,7 @@ import click
 
 from homing.cli.main import config_option, json_option
 from homing.cli.reach import store_path
-from homing.cli.show import cell, json_out
+from homing.cli.show import cell, json_out, named
 
 if TYPE_CHECKING:
     from homing.core.effects import SendRow
@@ -137,10 +137,10 @@ def _out(lines: list[dict[str, Any]], *, as_json: bool) -> None:
         if as_json:
             json_out(line)
         else:
-            click.echo(_line(line))
+            click.echo(_line(named(line)))
 
 
-def _line(line: dict[str, Any]) -> str:
+def _line(line: Mapping[str, Any]) -> str:
     if line["what"] == "skipped":
         return f"… {line['count']} events more"
     if line["what"] == "event":
@@ -154,5 +154,5 @@ def _line(line: dict[str, Any]) -> str:
         parts = (line["id"], line["email"], line["to"], line["state"], line["mail"])
         at = line["accepted_at"] or line["reserved_at"]
     words = [line["what"].ljust(5), *(cell(part) for part in parts if part)]
-    reason = f"  ({cell(line['reason'])})" if line["reason"] else ""
+    reason = f"  ({cell(line['reason'], None)})" if line["reason"] else ""
     return f"{at}  {'  '.join(words)}{reason}"

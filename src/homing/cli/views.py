@@ -47,7 +47,7 @@ SEND: Final[Fields] = {
     "to": "the address; null once erased",
     "person": "userId or anonymousId, else the address",
     "state": "reserved, in_flight, retry, unknown, parked, accepted, rejected, skipped, expired or "
-    "dropped",
+    "dropped; tables for people call it captured when nothing left",
     "mail": "the most severe event of SendGrid's: processed to spam",
     "reason": "why it is in that state",
     "rule": "the route or journey that decided",

@@ -33,6 +33,7 @@ _WRITTEN = (
 _Hole: TypeAlias = tuple[str | None, ...]
 
 _MIN_WORD_LETTERS = 5
+LEAST_BETWEEN_S = 300.0
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -49,6 +50,7 @@ def warnings_of(settings: Settings, values: Values) -> Iterator[Finding]:
         yield Finding(("store", "url"), POSTGRESQL)
     yield from _of_receiving(settings)
     yield from _of_sending(settings)
+    yield from _of_reconciling(settings)
     yield from _of_writing(settings, values)
     yield from _of_emails(settings)
     yield from _of_constants(settings)
@@ -86,6 +88,21 @@ def _of_sending(settings: Settings) -> Iterator[Finding]:
         yield Finding(("sendgrid", "mode"), message)
     elif sendgrid.api_key is None and settings.email:
         yield Finding(("sendgrid", "api_key"), f"`{KEY}` is not set: emails wait until it is")
+
+
+def _of_reconciling(settings: Settings) -> Iterator[Finding]:
+    """Each comparison reads whole lists, from the same budget as everything else."""
+    intervals: list[tuple[Loc, float]] = [
+        (("list", name, "reconcile"), one.reconcile) for name, one in settings.list.items()
+    ]
+    intervals.append((("suppression", "reconcile"), settings.suppression.reconcile))
+    for loc, interval_s in intervals:
+        if interval_s < LEAST_BETWEEN_S:
+            yield Finding(
+                loc,
+                f"`{KEY}` is under {LEAST_BETWEEN_S / 60:.0f} minutes: SendGrid's lists are read"
+                " nearly without pause, and its rate limit is used up",
+            )
 
 
 def _of_writing(settings: Settings, values: Values) -> Iterator[Finding]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 import msgspec
 
 if TYPE_CHECKING:
     from homing.core.mapping import Compiled
     from homing.core.plans import EmailClass, UpsertContact
+
+
+CAPTURED: Final = "captured-"
+"""How the message id of a send begins that was accepted by nobody: nothing left."""
 
 
 class Dest(StrEnum):

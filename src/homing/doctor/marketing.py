@@ -40,7 +40,9 @@ def of_contacts(case: Case) -> Iterator[Finding]:
 
 
 def _of_refusal(case: Case, look: Failed) -> Finding:
-    refused = f"the Marketing API refuses us ({look.status}: {look.said})"
+    status = f"HTTP {look.status}"
+    said = status if look.said in ("", status) else f"{status}: {look.said}"
+    refused = f"the Marketing API refuses us ({said})"
     key = case.facts.key
     if look.status == 403 and isinstance(key, Got) and key.value.may_any("marketing"):
         return error(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from homing.core import ledger, mail
 from homing.core.backoff import next_delay_s
-from homing.core.effects import ClaimedSend, Dest, SendRow
+from homing.core.effects import CAPTURED, ClaimedSend, Dest, SendRow
 from homing.core.errors import HomingError
 from homing.core.ledger import SendSignal, SendState
 from homing.core.outcomes import (
@@ -290,7 +290,7 @@ class Deliverer:
 
     async def _posted(self, row: SendRow, body: bytes) -> Outcome:
         if self.capture:
-            return Delivered(f"captured-{row.key}")
+            return Delivered(f"{CAPTURED}{row.key}")
         answer: Answer = await self.api.call("POST", MAIL_PATH, body)
         outcome = outcome_of(answer, now_ms=self.clock.now_ms())
         self.rate.heed(answer, outcome)

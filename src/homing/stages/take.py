@@ -248,7 +248,7 @@ class Taker:
         draft.type = data["type"]
         draft.name = name_of(data)
         draft.message_id = text_of(data.get("messageId"))
-        draft.at = events.event_time_ms(data, received)
+        draft.at = _time_of(data, received)
         if is_echo(data):
             draft.filter(ECHO)
             return
@@ -402,6 +402,13 @@ class Taker:
 
 
 _COUNT_OF = {state: f"events:{state}" for state in EventState}
+
+
+def _time_of(data: Mapping[str, Any], received: int) -> int:
+    """When an event happened; a word of an audience, at the latest when it came."""
+    at = events.event_time_ms(data, received)
+    # no later word could take back one from the future
+    return received if at > received and people.audience_change(data) is not None else at
 
 
 def _is_restored(tx: Tx, draft: Draft) -> bool:
