@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import pytest
 from tests.stages.conftest import World
+from tests.support.journeys import Life
 from tests.support.stages import HOUR, NO_ANSWER, NOON, answer, track
 
 from homing.core.effects import Dest, NewEffect
 from homing.ports import Tx
 from homing.stages import act
 from homing.stages.act import NotPossible, NotThere
+
+QUIET = """
+[quiet_hours]
+from = "17:00"
+to = "20:00"
+[journey.j]
+entry = { when = 'event = "Start"' }
+exit  = [{ name = "bought", when = 'event = "Bought"' }]
+step  = [{ id = "m", send = "digest" }]
+"""
 
 
 async def did(world: World, what: str, *args: object, **more: object) -> object:
@@ -123,6 +134,28 @@ class TestRetrySend:
         await world.delivered()
 
         assert ["accepted"] == await states(world)
+
+    async def test_an_exit_of_its_run_stops_it_still(self, store):
+        """
+        However long ago the run ended: what waits anew is watched anew.
+        """
+        life = Life.over(store, QUIET)
+        life.sendgrid.answers.append(answer(400))
+        await life.come(track("Start"))
+        await life.go_on(30 * HOUR)
+        plans, now = life.process.outside.plans, life.clock.now_ms()
+        (send,) = await life.sends()
+        assert "rejected" == send.state
+        await life.process.tx(lambda tx: act.retry_send(tx, send.key, plans=plans, now_ms=now))
+        await life.process.live()
+        assert ["quiet hours in UTC"] == [one.reason for one in await life.sends()]
+
+        await life.come(track("Bought"))
+        await life.go_on(5 * HOUR)
+
+        assert [("skipped", "exited: bought")] == [
+            (one.state, one.reason) for one in await life.sends()
+        ]
 
     async def test_an_unknown_one_is_resolved(self, lost):
         """

@@ -21,6 +21,7 @@ from tests.support.marketing import (
     Place,
     engaged,
     identify,
+    time_of,
 )
 from tests.support.stages import answer
 
@@ -59,6 +60,27 @@ async def crash_and_go_on(place: Place, writes: int, *, after: bool) -> None:
         if place.contacts._broken is not None:
             break
     place.begin()
+
+
+RULED = (
+    LISTS
+    + """
+[route.in]
+when = 'event = "In"'
+add_to_audience = "vip"
+[route.out]
+when = 'event = "Out"'
+remove_from_audience = "vip"
+"""
+)
+
+
+def said(name: str, at: int) -> dict[str, object]:
+    """A track call of a second."""
+    return {
+        "type": "track", "event": name, "userId": "a", "messageId": f"{name}{at}",
+        "timestamp": time_of(at),
+    }  # fmt: skip
 
 
 class TestLastWord:
@@ -179,6 +201,51 @@ class TestLastWord:
         is_on = any(users) or (member and at > left_at)
         assert ({"s@x.io"} if is_on else set()) == place.sendgrid.on("VIP")
         assert await place.wanted("vip") == place.sendgrid.on("VIP")
+
+    async def test_who_moves_and_comes_back_is_on_it_again(self, place: Place) -> None:
+        """By the address that was left before; also where no address was between."""
+        await place.take(identify("a", 1), engaged("a", 2, member=True))
+        await place.told()
+        for at, email in ((3, "b@x.io"), (4, "a@x.io"), (5, None), (6, "a@x.io")):
+            await place.take(identify("a", at, email=email))
+            await place.told()
+            assert ({email} if email else set()) == place.sendgrid.on("VIP")
+        await place.take(engaged("a", 7, member=False))
+        await place.told()
+        assert set() == place.sendgrid.on("VIP")
+
+    @pytest.mark.parametrize("kind", ["identify", "engaged", "track"])
+    async def test_the_first_address_gets_its_person_onto_all_lists(
+        self, place: Place, kind: str
+    ) -> None:
+        """Whatever brings it."""
+        await place.take(engaged("a", 1, member=True, email=None))
+        assert set() == await place.wanted("vip")
+        brings = {
+            "identify": identify("a", 2),
+            "engaged": engaged("a", 2, member=True, key="trial"),
+            "track": {"type": "track", "event": "X", "userId": "a", "messageId": "x",
+                      "context": {"traits": {"email": "a@x.io"}}},
+        }  # fmt: skip
+        await place.take(brings[kind])
+        await place.told()
+        assert {"a@x.io"} == place.sendgrid.on("VIP")
+
+    async def test_a_late_word_of_a_rule_is_late_for_lists_too(self, place: Place) -> None:
+        """The newest by event time counts, whoever said it."""
+        place.configure(RULED)
+        await place.take(identify("a", 1), engaged("a", 10, member=False))
+        await place.take(said("In", 5))
+        await place.told()
+        assert set() == place.sendgrid.on("VIP")
+        counts = await place.store.write(lambda tx: dict(tx.members.audiences()))
+        assert {} == counts
+
+        await place.take(said("In", 20), said("Out", 15))
+        await place.told()
+        assert {"a@x.io"} == place.sendgrid.on("VIP")
+        counts = await place.store.write(lambda tx: dict(tx.members.audiences()))
+        assert {"vip": 1} == counts
 
     async def test_from_one_list_to_another_in_the_order_of_events(self, place: Place) -> None:
         """What came first is told first, also of one address."""

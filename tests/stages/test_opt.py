@@ -239,3 +239,16 @@ class TestFromSendGrid:
         rule = "writeback.spamreport"
         assert [("identify", rule), ("track", rule)] == [(r["kind"], r["rule"]) for r in dead]
         assert 2 == (await shop.books()).effects["segment"]["dead"]
+
+
+async def test_an_opt_out_counts_though_segment_cannot_be_told(shop: World) -> None:
+    """A call too large for Segment is a dead row; SendGrid is told."""
+    user = "u" * 33_000
+    await shop.take({**track("Leave", user), "context": {"traits": {"email": "u@x.io"}}})
+
+    assert ["done"] == [event.state for event in await shop.events()]
+    assert [("POST", "/v3/asm/groups/12345/suppressions")] == await calls(shop)
+    records = await shop.tx(lambda tx: tx.suppressions.of("u@x.io"))
+    assert [True] == [record.suppressed for record in records.values()]
+    dead = await shop.tx(lambda tx: tx.effects.dead_newest(before=None, limit=9))
+    assert [("segment", "leave")] == [(str(row["dest"]), row["rule"]) for row in dead]

@@ -19,6 +19,9 @@ custom = { plan = "$.traits.plan" }
 when = 'event = "Bought"'
 upsert_contact = { custom = { bought = "$.properties.what" } }
 add_to_list = "all"
+[route.gone]
+when = 'event = "Gone"'
+remove_from_list = "all"
 [list.all]
 [list.vip]
 audience = "vip"
@@ -107,6 +110,32 @@ class TestRenew:
 
         assert {"plan": "gold", "bought": "Tea"} == written(place, "a@x.io")
         assert {"a@x.io"} == place.sendgrid.on("all") == await place.wanted("all")
+
+    async def test_who_still_has_none_is_not_tried_again(self, place: Place) -> None:
+        """It stays dead, and says why."""
+        await place.take(
+            {"type": "track", "event": "Bought", "userId": "a", "messageId": "b",
+             "timestamp": "2026-01-04T00:00:02Z", "properties": {"what": "Tea"}},
+        )  # fmt: skip
+        with pytest.raises(act.NotPossible, match="still has no address"):
+            await retried(place)
+        assert 2 == len(await place.dead())
+
+    async def test_a_place_on_a_list_is_wanted_as_of_its_event(self, place: Place) -> None:
+        """Not of when the row was made: what was said since is newer."""
+        await place.take(
+            {"type": "track", "event": "Bought", "userId": "a", "messageId": "b",
+             "timestamp": "2026-01-04T00:00:02Z", "properties": {"what": "Tea"}},
+        )  # fmt: skip
+        await place.take(identify("a", 3, plan="gold"))
+        await place.take(
+            {"type": "track", "event": "Gone", "userId": "a", "messageId": "c",
+             "timestamp": "2026-01-04T00:00:05Z"},
+        )  # fmt: skip
+        await place.told()
+        await retried(place)
+
+        assert set() == await place.wanted("all") == place.sendgrid.on("all")
 
     async def test_somebody_who_is_not_known_any_more_is_written_as_before(
         self, place: Place

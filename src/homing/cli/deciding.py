@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from homing.core import consent, gate
 from homing.core.decide import CONTACTS, PersonFacts, Rules, learn
 from homing.core.effects import WantAudience
-from homing.core.events import Happened
+from homing.core.events import Happened, derived_number
 from homing.core.plans import (
     Action,
     ChangeAudience,
@@ -207,8 +207,9 @@ class Asker:
 
 
 def replace_data(event: Happened, data: Mapping[str, object]) -> Happened:
-    """Another event of the same moment."""
-    return Happened(event.id, data, event.at_ms, event.received_ms)
+    """What follows from an event, at the same moment."""
+    derived = derived_number(event, None, 0)
+    return Happened(event.id, data, event.at_ms, event.received_ms, derived=derived)
 
 
 def follows(event: Happened) -> str:

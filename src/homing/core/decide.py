@@ -86,7 +86,7 @@ class PersonFacts(msgspec.Struct, frozen=True, gc=False):
             return None
         if did.condition is not None and not did.condition.holds(event.data, self):
             return None
-        return people.did_mark(event.at_ms, event.id)
+        return people.did_mark(event.at_ms, event.derived or event.id)
 
     def in_audience(self, key: str) -> bool:
         """Whether the person is a member."""
@@ -200,7 +200,7 @@ def decide(event: Happened, person: Person, rules: Rules) -> Decision:
 def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
     """The person after the event, before any rule: traits, zone, audiences, consent, ``did()``."""
     data = event.data
-    if not event.engagement:
+    if _is_said(event):
         person = people.with_zone(person, data)
         traits = people.traits_in(data)
         change = people.audience_change(data)
@@ -216,8 +216,14 @@ def learn(person: Person, event: Happened, candidates: Candidates) -> Person:
             person = people.with_consent(person, preferences, event.at_ms)
     for did, key in candidates.dids:
         if did.condition is None or did.condition.holds(data, PersonFacts(person, event.at_ms)):
-            person = people.with_did(person, did, key, at_ms=event.at_ms, event=event.id)
+            number = event.derived or event.id
+            person = people.with_did(person, did, key, at_ms=event.at_ms, event=number)
     return person
+
+
+def _is_said(event: Happened) -> bool:
+    """Whether Segment said it of the person; what SendGrid or a rule did tells nothing else."""
+    return not (event.engagement or event.derived)
 
 
 def _opted(event: Happened, facts: PersonFacts, candidates: Candidates) -> list[Wish]:
@@ -250,7 +256,7 @@ def _stated(event: Happened, before: Person, after: Person) -> tuple[Wish, ...]:
 
     Also one that is known: each call is about one of the person's addresses.
     """
-    change = None if event.engagement else people.audience_change(event.data)
+    change = people.audience_change(event.data) if _is_said(event) else None
     if change is None or people.is_member(after, change[0]) != change[1]:
         return ()
     key, member = change

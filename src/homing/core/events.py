@@ -9,6 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from homing.core.digests import digest8
+
+_DERIVED: Final = 1 << 62
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 # the years 1 to 9999 in UTC: what can also be written again
@@ -26,6 +29,10 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     ``data`` is the root of expressions: Segment's event, or a SendGrid event in the shape of the
     track call it is written home as. ``at_ms`` is when it happened, ``received_ms`` when we
     stored it. ``engagement`` is true of SendGrid's.
+
+    ``derived`` is 0, or tells an entry into a local audience, or an exit, that followed from the
+    event apart from it and from any other (`derived_number`). Nobody said it: nothing but that is
+    learnt of its person.
     """
 
     id: int
@@ -33,6 +40,12 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     received_ms: int
     engagement: bool = False
+    derived: int = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Tells it from all other events."""
+        return self.id, self.derived
 
     @property
     def type(self) -> str:
@@ -44,6 +57,19 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
         """What its ``event`` says, the name of a track event; None if that is no text."""
         name = self.data.get("event")
         return name if isinstance(name, str) else None
+
+
+def derived_number(event: Happened, origin: int | None, place: int) -> int:
+    """
+    The number of what follows from an event: the same whenever it follows, at least 2**62.
+
+    Args:
+        origin: The origin of the step of a run that it follows from; None: from a route.
+
+        place: Which of all that follow at once it is.
+    """
+    name = f"d:{event.id}:{event.derived}:{origin}:{place}"
+    return _DERIVED | digest8(name.encode()) & _DERIVED - 1
 
 
 def time_ms(text: object) -> int | None:

@@ -12,6 +12,7 @@ from homing.core.plans import EmailClass, OnUnknown
 from homing.log import DESTINATION_PAUSED, DESTINATION_RESUMED, log
 from homing.ports import Pause
 from homing.stages import moves
+from homing.stages.admit import watch
 from homing.stages.renew import renew
 from homing.stages.reserve import lane_of
 from homing.stages.unmade import UNMADE
@@ -84,7 +85,7 @@ def resolve(tx: Tx, key: str, word: str, *, plans: Plans, now_ms: int) -> str:
         return row.state
     lane = lane_of(row.person, EmailClass(row.kind))
     if word == "resend":
-        _prolong(row, plans, now_ms)
+        _prolong(tx, row, plans, now_ms=now_ms)
     moves.resolve(tx, row, OnUnknown(word), now=now_ms, lane=lane)
     return row.state
 
@@ -104,16 +105,18 @@ def retry_send(tx: Tx, key: str, *, plans: Plans, now_ms: int) -> str:
         raise NotPossible(msg)
     moves.move(tx, row, SendState.RETRY)
     row.due_at, row.reason, row.unknown_due = now_ms, None, None
-    _prolong(row, plans, now_ms)
+    _prolong(tx, row, plans, now_ms=now_ms)
     tx.sends.rejoin(row, lane=lane_of(row.person, EmailClass(row.kind)))
     return row.state
 
 
-def _prolong(row: SendRow, plans: Plans, now_ms: int) -> None:
-    """Somebody asks for it now: its time starts again."""
+def _prolong(tx: Tx, row: SendRow, plans: Plans, *, now_ms: int) -> None:
+    """Somebody asks for it now: its time starts again, and so long may its run's exits stop it."""
     email = plans.emails.get(row.email)
     if email is not None:
         row.expires_at = max(row.expires_at, now_ms + int(email.deliver_within_s * 1000))
+        journey = plans.journeys.get(row.rule) if row.origin < 0 else None
+        watch(tx, row, journey, until_ms=row.expires_at, now=now_ms)
 
 
 def retry_effect(tx: Tx, number: int, *, plans: Plans, now_ms: int) -> str:
@@ -128,7 +131,10 @@ def retry_effect(tx: Tx, number: int, *, plans: Plans, now_ms: int) -> str:
         then = "" if row["event"] is None else f", then `homing replay e{row['event']}`"
         msg = f"effect {number} was never made, so it cannot be retried: mend its rule{then}"
         raise NotPossible(msg)
-    renew(tx, row, plans)
+    refusal = renew(tx, row, plans)
+    if refusal is not None:
+        msg = f"effect {number}: {refusal}"
+        raise NotPossible(msg)
     tx.effects.revive(number, now=now_ms)
     tx.books.count(f"effects:{row['dest']}:dead", -1)
     tx.books.count(f"effects:{row['dest']}:ready")

@@ -80,7 +80,7 @@ class Gatekeeper:
             defer(tx, row, wait)
             if wait.until_ms >= FOREVER:
                 journey = journey_of(row, self.plans)
-                _watch(tx, row, journey, until_ms=FOREVER, now=self.now)
+                watch(tx, row, journey, until_ms=FOREVER, now=self.now)
             return None
         if self.plans.caps and is_marketing(row):
             tx.sends.mark_marketing(row.person, at=self.now, send=row.id)
@@ -221,11 +221,11 @@ def _resume(tx: Tx, name: str, plans: Plans, *, now: int) -> int:
         if email is not None:
             row.expires_at = max(row.expires_at, now + int(email.deliver_within_s * 1000))
         put_back(tx, row, now=now)
-        _watch(tx, row, plans.journeys.get(name), until_ms=row.expires_at, now=now)
+        watch(tx, row, plans.journeys.get(name), until_ms=row.expires_at, now=now)
     return len(held)
 
 
-def _watch(tx: Tx, row: SendRow, journey: Journey | None, *, until_ms: int, now: int) -> None:
+def watch(tx: Tx, row: SendRow, journey: Journey | None, *, until_ms: int, now: int) -> None:
     """Let exits concern a run for as long as what it reserved may wait."""
     number = run_of(row.origin)
     run = None if number is None else tx.runs.get(number)

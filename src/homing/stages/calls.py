@@ -108,4 +108,5 @@ def _event_key(event: Happened) -> str:
     if isinstance(message_id, str) and message_id:
         return message_id
     # a number alone starts anew with a new store, and Segment would take the call for an old one
-    return f"{event.id}-{event.received_ms}"
+    name = f"{event.id}-{event.received_ms}"
+    return f"{name}-{event.derived:x}" if event.derived else name

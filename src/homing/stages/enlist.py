@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 NO_ADDRESS = "no_email: nobody can be a contact without an address"
 ENTERED, EXITED = "Audience Entered", "Audience Exited"
+# what a context says of a person: of an entry or exit that a rule decided nobody said it
+_OF_PERSON = frozenset({"traits", "personas", "consent"})
 # the rule of what follows from another address
 FOLLOWING = "lists"
 
@@ -59,6 +61,8 @@ def change_list(tx: Tx, want: WantList, cause: Cause) -> Buried | None:
 def change_audience(tx: Tx, want: WantAudience, cause: Cause) -> None:
     """Carry out that the person is in an audience now, or out: what follows it follows."""
     person, enlisting = cause.person, _Enlisting(tx, cause, want.rule)
+    if not want.changed and people.is_member(person, want.audience) is not want.member:
+        return  # something newer says otherwise
     if want.member:
         event = AudienceMember(person.id, cause.at_ms, cause.event.id)
         tx.members.enter(want.audience, event)
@@ -79,23 +83,23 @@ def follow(tx: Tx, before: Person, cause: Cause) -> None:
     With another address the person's lists move. Whoever is in an audience, by the newest word
     of two people that have become one, is on its lists, and who is not is on none.
     """
-    person = cause.person
+    person, stated = cause.person, people.audience_change(cause.event.data)
     address, old = _address(person), _address(before)
     # said once for each of a person's addresses, an audience says nothing of which is theirs
-    has_moved = address != old and people.audience_change(cause.event.data) is None
-    if address is None or not (has_moved or person.merged != before.merged):
+    has_moved = address != old and (old is None or stated is None)
+    has_merged = person.merged != before.merged
+    if not (has_moved or has_merged):
         return
     enlisting = _Enlisting(tx, cause, FOLLOWING)
-    for member in tx.members.of_person(person.id):
-        if has_moved and member.address == old and member.wanted:
-            # of the list nothing newer was said; that the old address is left is of now
-            left_at = max(member.at, cause.at_ms)
-            enlisting.want(member.list_name, address, wanted=True, at_ms=member.at)
-            enlisting.want(member.list_name, member.address, wanted=False, at_ms=left_at)
-        elif person.merged != before.merged and not member.wanted and member.told:
+    for row in tx.members.of_person(person.id):
+        if has_moved and row.address == old and row.wanted:
+            enlisting.move(row, address)
+        elif has_merged and not row.wanted and row.told:
             # of two people that have become one, one wanted it
-            enlisting.want(member.list_name, member.address, wanted=False, at_ms=member.at)
+            enlisting.want(row.list_name, row.address, wanted=False, at_ms=row.at)
     for audience, (is_member, at) in person.audiences.items():
+        if stated == (audience, is_member):
+            continue  # its lists follow of themselves
         for target in cause.plans.lists_of(audience):
             enlisting.agree(target.name, address, member=is_member, at_ms=at)
 
@@ -110,13 +114,15 @@ def united(tx: Tx, person: Person) -> None:
 def derived_event(want: WantAudience, cause: Cause) -> dict[str, object]:
     """What routes and journeys see of an entry or an exit that a rule decided."""
     event, person = cause.event, cause.person
+    context = event.data.get("context")
+    about = context.items() if isinstance(context, dict) else ()
     return {
         "type": "track",
         "event": ENTERED if want.member else EXITED,
         "userId": person.user_id,
         "anonymousId": person.anonymous_id,
         "timestamp": iso_time(cause.at_ms),
-        "context": event.data.get("context") or {},
+        "context": {key: value for key, value in about if key not in _OF_PERSON},
         "properties": _properties(want),
     }
 
@@ -191,14 +197,29 @@ class _Enlisting:
             self.want(target.name, one, wanted=member, at_ms=self.cause.at_ms)
         return None
 
-    def agree(self, list_name: str, address: str, *, member: bool, at_ms: int) -> None:
-        """Have somebody on a list by one address at least, or by none."""
+    def agree(self, list_name: str, address: str | None, *, member: bool, at_ms: int) -> None:
+        """Have somebody on a list by one address at least, if there is one, or by none."""
         rows = self.tx.members.of_person(self.cause.person.id)
         on = [row for row in rows if row.list_name == list_name and row.wanted]
-        if member and not on:
-            self.want(list_name, address, wanted=True, at_ms=at_ms)
+        if member and not on and address is not None:
+            self.want_again(list_name, address, at_ms=at_ms)
         for row in () if member else on:
             self.want(list_name, row.address, wanted=False, at_ms=at_ms)
+
+    def move(self, row: ListMember, address: str | None) -> None:
+        """Have another address on a list in the place of the one that was left, if there is one."""
+        if address is not None:
+            self.want_again(row.list_name, address, at_ms=row.at)
+        # of the list nothing newer was said; that the old address is left is of now
+        left_at = max(row.at, self.cause.at_ms)
+        self.want(row.list_name, row.address, wanted=False, at_ms=left_at)
+
+    def want_again(self, list_name: str, address: str, *, at_ms: int) -> None:
+        """Have an address on a list again that was left, perhaps later than it was wanted."""
+        person = self.cause.person.id
+        rows = self.tx.members.of_address(list_name, address)
+        left_at = max((row.at for row in rows if row.person == person), default=at_ms)
+        self.want(list_name, address, wanted=True, at_ms=max(at_ms, left_at))
 
     def want(self, list_name: str, address: str, *, wanted: bool, at_ms: int) -> None:
         """Keep what the person wants, unless something newer is; SendGrid is to be told."""
@@ -267,7 +288,10 @@ class _Enlisting:
         self._add(LIST, json_bytes(msgspec.to_builtins(change)))
 
     def _address(self) -> str | None:
-        return address_of_contact(self.cause.event.data, self.cause.person)
+        cause = self.cause
+        # after a wait the event is only the run's last: the person may have moved since
+        known = None if cause.by_event else _address(cause.person)
+        return known or address_of_contact(cause.event.data, cause.person)
 
     def _contact(self, address: str, own: UpsertContact | None) -> Contact:
         cause, plan = self.cause, self.cause.plans.contacts.contact

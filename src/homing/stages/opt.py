@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from homing.core import suppression, writeback
 from homing.core.decide import address_of
 from homing.core.effects import Dest, NewEffect, WantSend, WantSuppression
+from homing.core.segment_calls import CallRefused
 from homing.core.suppression import Source, Suppression
 from homing.core.wire import json_bytes
-from homing.stages.calls import add_call, who_of
+from homing.stages.calls import add_call, refuse_call, who_of
 
 if TYPE_CHECKING:
     from homing.ports import Tx
@@ -34,17 +35,23 @@ def change(tx: Tx, want: WantSuppression, cause: Cause) -> None:
     if not settle(tx, address, made):
         return
     if source is Source.HOMING and cause.plans.writeback.suppression_to_segment:
-        message = writeback.suppression_call(
-            replace(who_of(cause.person), email=address.lower()),
-            made,
-            records=tx.suppressions.of(address),
-            plan=cause.plans.writeback,
-        )
-        add_call(tx, message, cause, rule=want.rule)
+        _tell_segment(tx, address, made, cause=cause)
     tell_sendgrid(
         tx, address, made, groups=cause.plans.groups, person=cause.person.id,
         event=cause.event.id, now_ms=cause.now_ms,
     )  # fmt: skip
+
+
+def _tell_segment(tx: Tx, address: str, made: Suppression, *, cause: Cause) -> None:
+    who = replace(who_of(cause.person), email=address.lower())
+    records, plan, rule = tx.suppressions.of(address), cause.plans.writeback, made.reason
+    try:
+        message = writeback.suppression_call(who, made, records=records, plan=plan)
+    except CallRefused as error:
+        # the opt-out counts all the same
+        refuse_call(tx, "identify", cause, rule=rule, reason=str(error))
+        return
+    add_call(tx, message, cause, rule=rule)
 
 
 def settle(tx: Tx, address: str, made: Suppression) -> bool:

@@ -184,6 +184,13 @@ def _lacking(cause: Cause, email: Email) -> tuple[str, ...]:
     return consent.lacking(required, cause.person.consent)
 
 
+def _origin(cause: Cause) -> int:
+    """What a send is unique for, with its rule and step: a run's step, or an event."""
+    if cause.origin is not None:
+        return cause.origin
+    return cause.event.derived or cause.event.id
+
+
 def _row(  # noqa: PLR0913  a row has many columns
     want: WantSend,
     cause: Cause,
@@ -197,7 +204,7 @@ def _row(  # noqa: PLR0913  a row has many columns
     return NewSend(
         id=number,
         tag=tag,
-        origin=cause.event.id if cause.origin is None else cause.origin,
+        origin=_origin(cause),
         rule=want.rule,
         step=want.step,
         variant=want.variant,

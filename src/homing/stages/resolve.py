@@ -64,7 +64,7 @@ def pack(cause: Cause, problem: str | None) -> bytes:
         problem: Why it cannot be sent as things are.
     """
     event = cause.event
-    place = [event.id, event.at_ms, event.received_ms, event.engagement]
+    place = [event.id, event.at_ms, event.received_ms, event.engagement, event.derived]
     return json_bytes(
         {"event": place, "data": event.data, "journey": cause.journey, "problem": problem}
     )
@@ -81,8 +81,8 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
     def of(cls, raw: bytes) -> Packed:
         """Read it."""
         found = orjson.loads(raw)
-        number, at_ms, received_ms, engagement = found["event"]
-        event = Happened(number, found["data"], at_ms, received_ms, engagement)
+        number, at_ms, received_ms, engagement, derived = found["event"]
+        event = Happened(number, found["data"], at_ms, received_ms, engagement, derived)
         return cls(event, found["journey"], found["problem"])
 
     def resolved(self, want: WantSend, row: SendRow, person: Person, *, email: Email) -> Resolved:

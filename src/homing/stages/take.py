@@ -13,7 +13,7 @@ from homing.core.digests import digest8
 from homing.core.effects import EventState
 from homing.core.erasure import Asked
 from homing.core.errors import Unavailable
-from homing.core.events import Happened
+from homing.core.events import Happened, derived_number
 from homing.core.journeys.run import Passage
 from homing.core.people import Identity, IdKind
 from homing.core.segment_calls import is_echo
@@ -165,7 +165,8 @@ class Taker:
                 event = cause.event
                 # of a tick, when it fired: the run's last event may be of last week
                 received = event.received_ms if cause.passed_ms is None else cause.passed_ms
-                happened = Happened(event.id, data, cause.at_ms, received)
+                number = derived_number(event, cause.origin, taken)
+                happened = Happened(event.id, data, cause.at_ms, received, derived=number)
                 self._decide(tx, happened, person, comes_to_runs=True)
         return taken
 
@@ -272,10 +273,16 @@ class Taker:
 
     def _before(self, tx: Tx, data: Mapping[str, Any]) -> Person | None:
         """Who somebody was before an event that may name or unite people, if lists follow them."""
-        if not self.rules.plans.lists or data.get("type") not in ("identify", "alias"):
+        if not self.rules.plans.lists:
+            return None
+        may_name = data.get("type") in ("identify", "alias")
+        if not may_name and people.traits_email(data) is None:
             return None
         found = (self._known.find(tx, name) for name in people.identities_of(data))
-        return next((person for person in found if person is not None), None)
+        before = next((person for person in found if person is not None), None)
+        # any event may bring the first address; another one is said by an identify
+        is_first = before is not None and before.address is None
+        return before if may_name or is_first else None
 
     def _of_sendgrid(self, tx: Tx, draft: Draft, event: EmailEvent | UnusableEvent) -> None:
         if isinstance(event, UnusableEvent):

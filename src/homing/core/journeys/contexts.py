@@ -41,15 +41,15 @@ def journey_root(run: Run, context: Context) -> dict[str, object]:
 
 def pack(context: Context) -> bytes:
     """A context as JSON: each event once, however often it is spoken of."""
-    known: dict[int, int] = {}
+    known: dict[tuple[int, int], int] = {}
     events: list[object] = []
 
     def place(event: Happened) -> int:
-        found = known.get(event.id)
+        found = known.get(event.key)
         if found is None:
-            found = known[event.id] = len(events)
-            row = [event.id, event.at_ms, event.received_ms, event.engagement, event.data]
-            events.append(row)
+            found = known[event.key] = len(events)
+            when = (event.at_ms, event.received_ms)
+            events.append([event.id, *when, event.engagement, event.derived, event.data])
         return found
 
     return json_bytes(
@@ -78,8 +78,8 @@ def unpack(raw: bytes) -> Context:
 
 
 def _event(row: list[Any]) -> Happened:
-    number, at_ms, received_ms, engagement, data = row
-    return Happened(number, data, at_ms, received_ms, engagement)
+    number, at_ms, received_ms, engagement, derived, data = row
+    return Happened(number, data, at_ms, received_ms, engagement, derived)
 
 
 def _named(places: Iterable[tuple[str, int]], events: list[Happened]) -> dict[str, Happened]:

@@ -214,7 +214,7 @@ def _remember(walk: Walk, hold: Hold, awaited: Awaited, *, event: Happened) -> N
     seen = walk.context.seen
     if sum(one.step == hold.id for one in seen) >= MAX_SEEN:
         return
-    if any(one.step == hold.id and one.event.id == event.id for one in seen):
+    if any(one.step == hold.id and one.event.key == event.key for one in seen):
         return  # an earlier branch of that hold has it
     if walk.holds(awaited, event):
         walk.know(replace(walk.context, seen=(*seen, Seen(hold.id, awaited.name, event))))

@@ -209,7 +209,7 @@ class Walk:
         if found is None or found.branch not in names:
             self._wait(self.moment.at_ms + hold.for_ms)
             return None
-        seen = tuple(one for one in self.context.seen if one.event.id != found.event.id)
+        seen = tuple(one for one in self.context.seen if one.event.key != found.event.key)
         known = replace(self.context, seen=seen)
         self.know(with_event(known, found.event, f"{hold.id}.{found.branch}"))
         self.tell("branch", found.branch, reason="looked back")
