@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from homing.stages.take import Taker
 
 BATCH = 150
-# of ticks that are late as a whole: fewer commits, and the sockets wait a little longer
-LATE_BATCH = 1_000
-LATE_SLICE_S = 0.1
-LATE_MS = 1_000
+# by how late ticks are: how many at most are one transaction, and how long it may take. Of many
+# that are late each commit and checkpoint should serve more, and the sockets wait a little longer
+PACES = ((10_000, 3_000, 0.25), (1_000, 1_000, 0.1), (0, BATCH, SLICE_S))
 # how long one turn waits for evaluation: a loop that is silent for long counts as stuck
 PATIENCE_S = 5.0
 IDLE_S = 1.0
@@ -136,9 +135,10 @@ class Waker:
         self._knows = True
 
     def _tick_due(self, tx: Tx, *, apart: bool) -> int:
-        is_late = self.late_ms() > LATE_MS
-        until = self.clock.monotonic_s() + (LATE_SLICE_S if is_late else SLICE_S)
-        most = self._jumps.allowed(LATE_BATCH if is_late else BATCH)
+        late_ms = self.late_ms()
+        most, slice_s = next((most, s) for least_ms, most, s in PACES if late_ms >= least_ms)
+        until = self.clock.monotonic_s() + slice_s
+        most = self._jumps.allowed(most)
         desk = self.taker.desk()
         done, moved = 0, set[int]()
         for due in tx.runs.due(now=desk.now_ms, limit=most):

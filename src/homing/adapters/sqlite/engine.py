@@ -49,6 +49,10 @@ Done = Callable[[Any, BaseException | None], None]
 MINIMUM_SQLITE = (3, 51, 3)
 # fewer, larger checkpoints make the slowest commits far slower
 CHECKPOINT_PAGES = 1_000
+# but of large transactions, which write the same pages again and again, one serves some of them
+LARGE_PAGES = 100
+COMMITS_A_CHECKPOINT = 8
+LARGEST_CHECKPOINT_PAGES = 8_000
 # a WAL file that one large transaction made long is cut back to this by the next checkpoint
 WAL_BYTES_KEPT = 32 << 20
 BUSY_TRY_AGAIN_S = 0.02
@@ -517,8 +521,12 @@ class Writer:
             self._tell(one.done, one.result, one.error)
 
     def _count_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        if pages < self._wal_pages:  # it began anew
-            self._checkpoint_at = self._checkpoint_pages
+        written = pages - self._wal_pages
+        if written < 0:  # it began anew
+            self._checkpoint_at, written = self._checkpoint_pages, pages
+        if written >= LARGE_PAGES:
+            of_large = min(COMMITS_A_CHECKPOINT * written, LARGEST_CHECKPOINT_PAGES)
+            self._checkpoint_at = max(self._checkpoint_at, of_large)
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
