@@ -15,6 +15,7 @@ from homing.core.errors import HomingError
 from homing.core.marketing import contacts
 from homing.core.marketing.drafts import NO_FIELDS, Draft, Fields, customs_in, drafts_of
 from homing.core.marketing.jobs import Job, JobKind, next_look_ms
+from homing.core.marketing.lately import Lately
 from homing.core.marketing.refusals import refusals_in
 from homing.core.marketing.works import LIST, address_in, list_in
 from homing.core.outcomes import (
@@ -77,6 +78,7 @@ class ContactJobs:
     clock: Clock
     plans: Plans
     catalog: Catalog = field(init=False)
+    written: Lately = field(default_factory=Lately)
 
     def __post_init__(self) -> None:
         self.catalog = Catalog(self.asker, self.clock, self.plans.contacts.create_fields)
@@ -195,6 +197,8 @@ class ContactJobs:
         """
 
         ended = frozenset(done)
+        if job.kind is JobKind.UPSERT:
+            self.written.note(done, now_ms=self.clock.now_ms())
 
         def settled(tx: Tx) -> Job | None:
             kept: list[Effect] = []

@@ -128,10 +128,10 @@ class Unlisting:
         elif found:
             ids = ",".join(quote(str(contact["id"]), safe="") for contact in found.values())
             await self._removed("DELETE", f"{CONTACTS}?ids={ids}")
+            self.jobs.written.forget(found)
             crash.reached(crash.AFTER_CONTACTS)
             await self._note(job, Step.CONTACTS, contacts=len(found))
-        gone = set(job.addresses) - set(found)
-        # what was written a moment ago may not be visible yet
+        gone = self._gone(job, found)
         if left is not None and gone and job.looks + 1 >= LOOKS_FOR_NONE:
             await self._removed("POST", ERASE_JOB, {"email_addresses": sorted(gone)})
             crash.reached(crash.AFTER_ERASE_JOB)
@@ -139,6 +139,11 @@ class Unlisting:
             await self.jobs.store.write(lambda tx: self._untold(tx, gone))
             left = await self.jobs.settle(left, done=gone)
         await self._again(left)
+
+    def _gone(self, job: Job, found: Collection[str]) -> set[str]:
+        """Those that are no contacts: what was written a moment ago may not be visible yet."""
+        now, unseen = self.jobs.clock.now_ms(), set(job.addresses) - set(found)
+        return {one for one in unseen if not self.jobs.written.holds(one, now_ms=now)}
 
     def _untold(self, tx: Tx, gone: Collection[str]) -> None:
         """Somebody else may have the address: whoever should be on a list is put on it anew."""
