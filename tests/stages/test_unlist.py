@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.marketing import LISTS_ALONE, FakeMarketing, Place, engaged
+from tests.support.marketing import LISTS, LISTS_ALONE, FakeMarketing, Place, engaged, identify
 from tests.support.stages import answer
 
+from homing.core.outcomes import Answer
 from homing.ports import Store
 from homing.stages.unlist import MAX_LOOKS, REMOVE_AGAIN, STILL_LISTED
 
@@ -143,3 +144,36 @@ class TestUnlist:
         await place.told()
 
         assert ({}, []) == (place.sendgrid.lists, await place.dead())
+
+
+class TestErase:
+    @pytest.mark.parametrize("unseen", [0, 2, 5])
+    async def test_a_contact_that_was_just_written_is_waited_for(
+        self, store: Store, unseen: int
+    ) -> None:
+        """Until it is visible; what was never written is not looked for so long."""
+        place = Place(store, FakeMarketing(unseen=unseen), extra=LISTS)
+        contacts = place.sendgrid.contacts
+
+        def erasing(method: str, path: str, _: object) -> Answer | None:
+            if method == "DELETE":
+                gone = [key for key, one in contacts.items() if f"ids={one.id}" in path]
+                for key in gone:
+                    del contacts[key]
+                return answer(202, {"job_id": "d"})
+            return answer(202, {"job_id": "e"}) if path.endswith("erasejob") else None
+
+        place.sendgrid.override = erasing
+        await place.take(identify("a"))
+        await place.told()
+        await place.take(
+            {"type": "track", "userId": "a", "event": "X", "messageId": "x",
+             "context": {"traits": {"email": "never@x.io"}}},
+            {"type": "delete", "userId": "a", "messageId": "d"},
+        )  # fmt: skip
+        await place.told()
+
+        assert {} == contacts
+        erased = [body["email_addresses"] for _, path, body in place.sendgrid.calls
+                  if path.endswith("erasejob")]  # fmt: skip
+        assert ["a@x.io", "never@x.io"] == sorted(one for lot in erased for one in lot)

@@ -15,7 +15,14 @@ import pytest
 from tests.support.faulty_vfs import FaultyDisk, broken, full
 from tests.support.rows import Refused
 
-from homing.adapters.sqlite.engine import Disk, Transaction, Writer, connect
+from homing.adapters.sqlite.engine import (
+    COMMITS_A_CHECKPOINT,
+    LARGE_PAGES,
+    Disk,
+    Transaction,
+    Writer,
+    connect,
+)
 from homing.adapters.sqlite.faults import (
     StoreBusy,
     StoreCorrupt,
@@ -405,6 +412,21 @@ class TestCheckpoint:
             await bench.writer.run(bench.adding(b"%d" % number * 500))
 
         assert Path(f"{bench.path}-wal").stat().st_size < 200 * 4_096
+
+    async def test_one_serves_several_large_commits(self, bench: Bench) -> None:
+        """
+        Each of them writes more than the log may hold of small ones.
+        """
+        large = b"x" * LARGE_PAGES * 4_096
+        for _ in range(COMMITS_A_CHECKPOINT - 1):
+            await bench.writer.run(bench.adding(large))
+        before = bench.path.stat().st_size
+        for _ in range(2):
+            await bench.writer.run(bench.adding(large))
+        await bench.rows()  # the checkpoint is over
+
+        assert before < len(large)
+        assert bench.path.stat().st_size > 5 * len(large)
 
 
 class TestScrub:
