@@ -198,7 +198,7 @@ class ContactJobs:
 
         ended = frozenset(done)
         if job.kind is JobKind.UPSERT:
-            self.written.note(done, now_ms=self.clock.now_ms())
+            self.written.renew(done, now_ms=self.clock.now_ms())
 
         def settled(tx: Tx) -> Job | None:
             kept: list[Effect] = []
@@ -282,6 +282,7 @@ class ContactJobs:
         # what was refused was not done
         refused = replace(job, calls=0)
         if 200 <= status < 300:
+            self.written.note(job.addresses, now_ms=self.clock.now_ms())
             crash.reached(crash.AFTER_UPSERT)
             await self._sent(job, answer)
         elif status == 404:

@@ -18,6 +18,14 @@ class TestLately:
         assert [True, False] == [lately.holds(one, now_ms=LATELY_MS) for one in "ab"]
         assert not lately.holds("a", now_ms=LATELY_MS + 10)
 
+    def test_only_what_was_written_here_is_renewed(self) -> None:
+        """What a process before has written may be gone since."""
+        lately = Lately()
+        lately.note(["a"], now_ms=0)
+        lately.renew(["a", "b"], now_ms=LATELY_MS)
+
+        assert [True, False] == [lately.holds(one, now_ms=LATELY_MS + 1) for one in "ab"]
+
     def test_no_more_than_so_many(self) -> None:
         """The oldest go first; those whose time is over go anyway."""
         lately = Lately()

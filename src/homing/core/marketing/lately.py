@@ -27,6 +27,10 @@ class Lately:
                 break
             del self._at[oldest]
 
+    def renew(self, addresses: Iterable[str], *, now_ms: int) -> None:
+        """Those of them that this process has written: only now all of it is done."""
+        self.note([one for one in addresses if one in self._at], now_ms=now_ms)
+
     def forget(self, addresses: Iterable[str]) -> None:
         """They were seen, and are gone."""
         for address in addresses:
