@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from homing.core import segment_calls
-from homing.core.effects import CannotDo, Dest, NewEffect, WantCall
+from homing.core.effects import CannotDo, Dest, WantCall
 from homing.core.journeys.run import passage_of
 from homing.core.segment_calls import CallRefused
 from homing.core.wire import json_bytes
@@ -44,12 +44,13 @@ def cannot_call(tx: Tx, wish: CannotDo, cause: Cause) -> Buried | None:
 
 def refuse_call(tx: Tx, call: str, cause: Cause, *, rule: str, reason: str) -> Buried:
     """A row says that a call was decided, and why it is not made."""
-    return bury(tx, _row(call, UNMADE, cause, rule=rule), reason)
+    return bury(tx, cause.effect(Dest.SEGMENT, call, UNMADE, rule=rule), reason)
 
 
 def add_call(tx: Tx, message: Mapping[str, Any], cause: Cause, *, rule: str | None) -> None:
     """Ask for one message to be written to Segment, in the person's lane."""
-    tx.effects.add(_row(str(message["type"]), json_bytes(message), cause, rule=rule))
+    kind = str(message["type"])
+    tx.effects.add(cause.effect(Dest.SEGMENT, kind, json_bytes(message), rule=rule))
     tx.books.count("effects:segment:ready")
 
 
@@ -60,20 +61,6 @@ def _writes(tx: Tx, wish: WantCall | CannotDo, cause: Cause) -> bool:
         text = f"{wish.call} is not written: there is no `segment.write_key`"
         tx.books.alert("not_run", wish.rule, text, at=cause.now_ms)
     return cause.plans.writes_to_segment
-
-
-def _row(call: str, payload: bytes, cause: Cause, *, rule: str | None) -> NewEffect:
-    return NewEffect(
-        dest=Dest.SEGMENT,
-        kind=call,
-        lane=cause.person.id,
-        payload=payload,
-        event=cause.event.id,
-        rule=rule,
-        person=cause.person.id,
-        made_at=cause.now_ms,
-        due_at=cause.now_ms,
-    )
 
 
 def who_of(person: Person) -> segment_calls.Who:

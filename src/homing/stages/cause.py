@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from homing.core.effects import Dest, NewEffect
+
 if TYPE_CHECKING:
     from homing.core.events import Happened
     from homing.core.gate import Refusal
@@ -43,3 +45,17 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     def at_ms(self) -> int:
         """When it happened: the event, or the run's step."""
         return self.event.at_ms if self.passed_ms is None else self.passed_ms
+
+    def effect(self, dest: Dest, kind: str, payload: bytes, *, rule: str | None) -> NewEffect:
+        """What a rule asks for, to be done now, in the person's lane."""
+        return NewEffect(
+            dest=dest,
+            kind=kind,
+            lane=self.person.id,
+            payload=payload,
+            event=self.event.id,
+            rule=rule,
+            person=self.person.id,
+            made_at=self.now_ms,
+            due_at=self.now_ms,
+        )

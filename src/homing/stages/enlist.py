@@ -264,14 +264,12 @@ class _Enlisting:
         """Keep what somebody wants, unless something newer is; whether SendGrid is to be told."""
         tx = self.tx
         rows = tx.members.of_address(said.list_name, said.address)
-        before = members.together(rows)
-        own = next((row for row in rows if row.person == said.person), None)
-        told = None if before is None else before.told
-        kept = members.settled(own, replace(said, told=told))
+        before, kept = members.together(rows), members.heard(rows, said)
         if kept is None:
             return False
         tx.members.save(kept)
-        after = members.together([kept, *(row for row in rows if row is not own)])
+        others = (row for row in rows if row.person != said.person)
+        after = members.together([kept, *others])
         if after is None or after.wanted is not said.wanted:
             return False  # somebody else who has the address should be on the list
         is_said_again = before is not None and before.wanted is said.wanted
@@ -310,18 +308,7 @@ class _Enlisting:
         return number
 
     def _row(self, kind: str, payload: bytes) -> NewEffect:
-        cause = self.cause
-        return NewEffect(
-            dest=Dest.CONTACTS,
-            kind=kind,
-            lane=cause.person.id,
-            payload=payload,
-            event=cause.event.id,
-            rule=self.rule,
-            person=cause.person.id,
-            made_at=cause.now_ms,
-            due_at=cause.now_ms,
-        )
+        return self.cause.effect(Dest.CONTACTS, kind, payload, rule=self.rule)
 
     def _give_up(self, kind: str, payload: object) -> Buried:
         """Nobody can be a contact without an address: a row says so, and of whom."""

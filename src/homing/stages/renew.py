@@ -11,7 +11,7 @@ from homing.core.decide import CONTACTS
 from homing.core.effects import Dest
 from homing.core.journeys.program import Act
 from homing.core.marketing.contacts import Contact, address_of_contact
-from homing.core.marketing.members import ListMember, settled
+from homing.core.marketing.members import ListMember, heard
 from homing.core.marketing.works import LIST, UPSERT, ListChange
 from homing.core.plans import UpsertContact
 from homing.core.wire import json_bytes
@@ -98,14 +98,11 @@ def _want(tx: Tx, list_name: str, row: Mapping[str, object], *, address: str) ->
         return
     cause = tx.events.get(event) if type(event) is int else None
     at = made_at if cause is None else cause.at
-    known = tx.members.of_address(list_name, address)
-    own = next((one for one in known if one.person == person), None)
-    told = known[0].told if known else None
     said = ListMember(
-        list_name, address, person, wanted=True, at=at, told=told, changed_at=made_at,
+        list_name, address, person, wanted=True, at=at, changed_at=made_at,
         event=event if type(event) is int else None,
     )  # fmt: skip
-    kept = settled(own, said)
+    kept = heard(tx.members.of_address(list_name, address), said)
     if kept is not None:
         tx.members.save(kept)
 

@@ -9,7 +9,7 @@ once for each of a person's identifiers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -52,6 +52,20 @@ def settled(known: ListMember | None, said: ListMember) -> ListMember | None:
     if known.at > said.at:
         return None
     return replace(said, told=known.told)
+
+
+def heard(rows: Sequence[ListMember], said: ListMember) -> ListMember | None:
+    """
+    What is kept of somebody once they say more of an address that others may share.
+
+    Args:
+        rows: What all who share it want of the list.
+
+    Returns:
+        None if nothing changes: something newer is known of them.
+    """
+    own = next((row for row in rows if row.person == said.person), None)
+    return settled(own, replace(said, told=rows[0].told if rows else None))
 
 
 def together(rows: Iterable[ListMember]) -> ListMember | None:
