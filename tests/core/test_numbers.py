@@ -131,6 +131,13 @@ class TestReadDecimal:
         """
         assert result == format(read_decimal(value), "f")
 
+    @pytest.mark.parametrize("text", ["1e-999999999", "-2.5e-999999999", "0e-999999999", "0E-401"])
+    def test_what_is_smaller_than_any_float_is_zero(self, text):
+        """
+        As a float it is 0 too; written out it would have a thousand million digits.
+        """
+        assert (0, "0") == (read_number(text), format(read_decimal(text), "f"))
+
     def test_an_integer_of_any_size_is_exact(self):
         """
         More digits than Python prints are no obstacle.

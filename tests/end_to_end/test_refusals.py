@@ -100,13 +100,18 @@ class TestTheKeyIsRefused:
             await w.evaluated(6)
             await w.service.kill()
             await w.service.start()
-            await w.until(lambda: len(w.sendgrid.requests.to(MAIL)) == 2, what="the probe")
+            await w.until(lambda: len(w.sendgrid.requests.to(MAIL)) >= 2, what="the probe")
             assert {"mail"} == pauses(w)
             w.sendgrid.faults.clear()
             await w.service.ask("resume", name="mail")
             await w.at_rest()
 
-            assert [401, 401, *[202] * 6] == [r.status for r in w.sendgrid.requests.to(MAIL)]
+            # one at the start, and on a slow machine one each time the breaker let one try
+            probes = 1 + w.service.log.read_text().count('"half_open"')
+            statuses = [r.status for r in w.sendgrid.requests.to(MAIL)]
+            refused = statuses.count(401)
+            assert [401] * refused + [202] * 6 == statuses
+            assert 2 <= refused <= 1 + probes
             assert ([], []) == (alerts(w), attempts(w))
 
     async def test_resume_lets_mail_go_on(self, w: World) -> None:

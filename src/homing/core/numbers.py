@@ -51,12 +51,14 @@ def read_decimal(value: object) -> Decimal | None:
     """
     Read what `read_number` reads, exact as written: for sums of money.
 
-    What is smaller than any float, ``"1e-999999999"``, is None: written out it would fill a disk.
+    What is smaller than any float, ``"1e-999999999"``, is 0 here too: written out it would fill a
+    disk.
     """
     if isinstance(value, str):
         text = _digits_in(value) if len(value) <= MAX_NUMBER_TEXT else None
         exact = None if text is None or read_number(text) is None else Decimal(text)
-        return None if exact is None or exact.adjusted() < _LEAST_EXPONENT else exact
+        is_tiny = exact is not None and exact.adjusted() < _LEAST_EXPONENT
+        return Decimal(0) if is_tiny else exact
     number = read_number(value)
     if number is None:
         return None
