@@ -317,8 +317,7 @@ class Suppressions(Protocol):
         """Drop what readings other than *keep* found missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What one attempt of a send came to; ``outcome`` is one word, ``detail`` for people."""
 
     number: int
@@ -686,11 +685,14 @@ class Runs(Protocol):
     def add(self, run: Run, context: bytes) -> None:
         """Add a run under the id that `next_id` gave, and count it with its version if it waits."""
 
-    def save(self, run: Run, context: bytes | None = None) -> None:
+    def save(self, run: Run, context: bytes | None = None, *, before: Run | None = None) -> None:
         """
         Write a changed run; without *context* what it knows stays.
 
         What a run knows goes when it is watched no longer (``watch_until`` None).
+
+        Args:
+            before: The run as it is kept; read if it is not given.
         """
 
     def get(self, number: int) -> Run | None:
@@ -708,8 +710,12 @@ class Runs(Protocol):
     def newest(self, journey: str | None, *, before: int | None, limit: int) -> list[Run]:
         """Runs of a journey, or of all, newest first."""
 
-    def due(self, *, now: int, limit: int) -> list[Run]:
-        """Runs that wait and are due at *now*, in order of ``due_at``, then of number."""
+    def due(self, *, now: int, limit: int) -> list[tuple[Run, bytes]]:
+        """
+        Runs that wait and are due at *now*, each with what it knows.
+
+        In order of ``due_at``, then of number.
+        """
 
     def next_due(self) -> int | None:
         """When the next run falls due."""

@@ -62,6 +62,11 @@ def passage(number: int, **columns: Any) -> Passage:  # noqa: ANN401  a column's
     return replace(Passage(number, NOON, "entered"), **columns)
 
 
+def due(tx: Tx, *, now: int, limit: int = 99) -> list[int]:
+    """The numbers of runs that are due."""
+    return [one.id for one, _ in tx.runs.due(now=now, limit=limit)]
+
+
 def ids(runs: list[Run]) -> list[int]:
     """Their numbers."""
     return [one.id for one in runs]

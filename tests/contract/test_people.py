@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.support.rows import NOON, anonymous, effect, email, event, heads, reserve, user
 
 from homing.core import people

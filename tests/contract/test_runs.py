@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
 from msgspec.structs import replace
 from tests.contract.run_rows import (
     ENDED,
@@ -11,6 +12,7 @@ from tests.contract.run_rows import (
     change,
     define,
     defined,
+    due,
     enter,
     ids,
     passage,
@@ -226,8 +228,7 @@ class TestDue:
                 enter(tx, due_at=due_at)
             enter(tx, **{**ENDED, "due_at": 5})
             return (
-                ids(tx.runs.due(now=30, limit=99)), ids(tx.runs.due(now=30, limit=2)),
-                ids(tx.runs.due(now=9, limit=99)), tx.runs.next_due(),
+                due(tx, now=30), due(tx, now=30, limit=2), due(tx, now=9), tx.runs.next_due(),
             )  # fmt: skip
 
         assert ([2, 3, 4, 1], [2, 3], [], 10) == await store.write(job)
@@ -241,7 +242,7 @@ class TestDue:
             seen: list[object] = [tx.runs.next_due()]
             enter(tx, due_at=10)
             change(tx, 1, due_at=40)
-            seen += [tx.runs.next_due(), ids(tx.runs.due(now=39, limit=9))]
+            seen += [tx.runs.next_due(), due(tx, now=39)]
             change(tx, 1, due_at=None)
             seen.append(tx.runs.next_due())
             change(tx, 1, due_at=50)
@@ -249,6 +250,19 @@ class TestDue:
             return [*seen, tx.runs.next_due()]
 
         assert [None, 40, [], None, None] == await store.write(job)
+
+    async def test_what_a_run_knows_comes_with_it(self, store: Store) -> None:
+        """
+        Of a run that knows nothing, nothing.
+        """
+
+        def job(tx: Tx) -> list[bytes]:
+            for context in (b"one", b"", b"three"):
+                tx.runs.add(run(tx.runs.next_id(), due_at=10), context)
+            tx.runs.save(run(3, due_at=9), b"four")
+            return [context for _, context in tx.runs.due(now=10, limit=9)]
+
+        assert [b"four", b"one", b""] == await store.write(job)
 
 
 class TestIsDue:
@@ -363,6 +377,35 @@ class TestPassages:
             return [one for _, one in tx.runs.passages_after(0, limit=9)]
 
         assert [passage(1), passage(3)] == await store.write(job)
+
+    @pytest.mark.parametrize("reads", [True, False])
+    async def test_what_is_undone_did_not_happen(self, store: Store, *, reads: bool) -> None:
+        """
+        Whether or not anybody read it meanwhile; what was noted before, and after, stays.
+        """
+
+        def job(tx: Tx) -> list[int]:
+            tx.runs.note([passage(1, at=1)])
+            with suppress(Refused), tx.savepoint():
+                tx.runs.note([passage(1, at=2)])
+                with suppress(Refused), tx.savepoint():
+                    tx.runs.note([passage(1, at=3)])
+                    assert not reads or [1, 2, 3] == [one.at for one in tx.runs.passages(1)]
+                    refuse(True)
+                assert not reads or [1, 2] == [one.at for one in tx.runs.passages(1)]
+                refuse(True)
+            with tx.savepoint():
+                tx.runs.note([passage(1, at=4)])
+            tx.runs.note([passage(1, at=5)])
+            return [one.at for one in tx.runs.passages(1)]
+
+        assert [1, 4, 5] == await store.write(job)
+        with suppress(Refused):
+            await store.write(lambda tx: (tx.runs.note([passage(1, at=6)]), refuse(True)))
+        await store.write(lambda tx: tx.runs.note([passage(1, at=7)]))
+
+        kept = await store.write(lambda tx: tx.runs.passages(1))
+        assert [1, 4, 5, 7] == [one.at for one in kept]
 
 
 class TestMerge:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -132,7 +131,7 @@ def accept(tx: Tx, a: int, b: int) -> None:
     """One comes back; the row was read at any time before."""
     row = some(tx.sends.in_flight(), a)
     if row is not None:
-        stale = replace(row, lane=b % 9, head=b % 2)
+        stale = structs.replace(row, lane=b % 9, head=b % 2)
         tx.sends.accept({stale.id: str(b)}, now=NOON, silent_due=None)
 
 
@@ -204,7 +203,7 @@ def defer(tx: Tx, a: int, b: int) -> None:
     waiting = tx.sends.newest(state="reserved", before=None, limit=50)
     row = some([row for row in waiting if row.deferred is None], a)
     if row is not None and b % 3:
-        tx.sends.save(replace(row, lane=None, deferred=NOON + b))
+        tx.sends.save(structs.replace(row, lane=None, deferred=NOON + b))
     for due in tx.sends.deferred_due(now=NOON + a, limit=b % 3):
         tx.sends.rejoin(due, lane=due.person * 2 + 1)
 
@@ -237,7 +236,7 @@ def enter(tx: Tx, a: int, b: int) -> None:
 
 def tick(tx: Tx, a: int, b: int) -> None:
     """Runs that are due go on, or end, watched for a while or not."""
-    for row in tx.runs.due(now=NOON + a, limit=b % 4):
+    for row, _ in tx.runs.due(now=NOON + a, limit=b % 4):
         number, kind = b + row.id, (a + row.id) % 4
         ended: dict[str, Any] = {
             "state": RunState.COMPLETED, "due_at": None, "ended_at": NOON + number,

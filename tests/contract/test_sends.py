@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
-
+from msgspec.structs import astuple, replace
 from tests.support.rows import DAY, HOUR, NOON, heads, reserve, send, user
 
 from homing.core import people

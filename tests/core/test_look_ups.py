@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from homing.core import people
 from homing.core.effects import WantSend
@@ -42,7 +43,7 @@ class TestLacking:
         """
         mapping = compile_mapping(data)
         of_email = lacking(WANT, replace(BARE, data=mapping), ADA, address="a@x.io")
-        of_action = lacking(replace(WANT, data=mapping), BARE, ADA, address="a@x.io")
+        of_action = lacking(structs.replace(WANT, data=mapping), BARE, ADA, address="a@x.io")
 
         assert Lacking(of_data=tuple(keys)) == of_email == of_action
 

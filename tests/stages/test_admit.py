@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -308,7 +307,7 @@ class TestWaitOf:
 
 
 def row() -> SendRow:
-    columns: dict[str, Any] = dict.fromkeys(one.name for one in fields(SendRow))
+    columns: dict[str, Any] = dict.fromkeys(SendRow.__struct_fields__)
     return SendRow(**columns | {"rule": "r", "origin": 1})
 
 

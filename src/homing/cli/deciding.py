@@ -8,8 +8,10 @@ have changed since, and what changed is said.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from homing.core import consent, gate
 from homing.core.decide import CONTACTS, PersonFacts, Rules, learn

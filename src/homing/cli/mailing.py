@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec import structs
 
 from homing.cli.main import BadInput
 from homing.core.decide import PersonFacts, Rules, learn
@@ -160,10 +161,10 @@ def _want(wanted: Wanted) -> WantSend:
             variant=variant if isinstance(variant, str) else None,
         )  # fmt: skip
     if action is not None:
-        want = replace(want, to=action.to, data=action.data, template=action.template)
+        want = structs.replace(want, to=action.to, data=action.data, template=action.template)
     if wanted.to is not None:
         address = wanted.to
-        want = replace(want, to=Compiled(lambda _: address, frozenset(), constant=True))
+        want = structs.replace(want, to=Compiled(lambda _: address, frozenset(), constant=True))
     return want
 
 

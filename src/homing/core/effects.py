@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
@@ -58,8 +57,7 @@ class SendFlag(IntFlag):
     LOOKUP = 32  # to be looked up in Segment's Profile API before it may leave
 
 
-@dataclass(frozen=True, slots=True)
-class WantSend:
+class WantSend(msgspec.Struct, frozen=True, gc=False):
     """
     A decision to email the person: not yet asked of any rule that may forbid it.
 
@@ -75,8 +73,7 @@ class WantSend:
     variant: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WantCall:
+class WantCall(msgspec.Struct, frozen=True, gc=False):
     """
     A decision to write to the person's Segment profile.
 
@@ -90,8 +87,7 @@ class WantCall:
     fields: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class WantSuppression:
+class WantSuppression(msgspec.Struct, frozen=True, gc=False):
     """
     A decision to opt the person's address out of, or into, *scope*.
 
@@ -103,8 +99,7 @@ class WantSuppression:
     suppressed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WantContact:
+class WantContact(msgspec.Struct, frozen=True, gc=False):
     """
     A decision to write the person to SendGrid's Marketing contacts.
 
@@ -115,8 +110,7 @@ class WantContact:
     contact: UpsertContact | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WantList:
+class WantList(msgspec.Struct, frozen=True, gc=False):
     """A decision to have the person on a ``[list.NAME]``, or not."""
 
     rule: str
@@ -124,8 +118,7 @@ class WantList:
     member: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WantAudience:
+class WantAudience(msgspec.Struct, frozen=True, gc=False):
     """
     The person is in an audience now, or out of it.
 
@@ -140,8 +133,7 @@ class WantAudience:
     stated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CannotDo:
+class CannotDo(msgspec.Struct, frozen=True, gc=False):
     """
     An action whose values this event does not give; the others of its event go on.
 
@@ -200,8 +192,7 @@ class NewEffect(msgspec.Struct, frozen=True, gc=False):
     due_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """An effect claimed."""
 
     id: int
@@ -215,8 +206,7 @@ class Effect:
     payload: bytes
 
 
-@dataclass(slots=True)
-class SendRow:
+class SendRow(msgspec.Struct, gc=False):
     """One row of the ledger, as the store has it. Times are unix ms."""
 
     id: int
@@ -259,8 +249,7 @@ class SendRow:
         return send_key(self.id, self.tag)
 
 
-@dataclass(slots=True)
-class ClaimedSend:
+class ClaimedSend(msgspec.Struct, gc=False):
     """A send whose intent is on disk: its first byte may leave."""
 
     row: SendRow

@@ -7,8 +7,9 @@ The rules are asked in order; the first that refuses gives the reason.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from homing.core import addresses, consent, suppression
 from homing.core.plans import Email
@@ -17,8 +18,7 @@ from homing.core.suppression import Records
 NO_EMAIL = "no_email"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """
     What the rules may look at; times are unix ms.
 
@@ -33,8 +33,7 @@ class Asked:
     lacking: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """Why a send does not leave: the state it gets, and the reason a person reads."""
 
     state: str

@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,8 +49,7 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(msgspec.Struct, frozen=True, gc=False):
     """
     What is known of one person. Never mutated: changes make a new one.
 
@@ -64,10 +63,10 @@ class Person:
     user_id: str | None = None
     anonymous_id: str | None = None
     email: str | None = None
-    traits: Mapping[str, object] = field(default_factory=dict)
-    trait_at: Mapping[str, int] = field(default_factory=dict)
-    did: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    audiences: Mapping[str, tuple[bool, int]] = field(default_factory=dict)
+    traits: Mapping[str, object] = {}
+    trait_at: Mapping[str, int] = {}
+    did: Mapping[str, tuple[int, ...]] = {}
+    audiences: Mapping[str, tuple[bool, int]] = {}
     zone: str | None = None
     consent: Preferences | None = None
     consent_at: int = 0

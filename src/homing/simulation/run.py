@@ -173,23 +173,25 @@ class Simulation:
         while due := tx.runs.due(now=now, limit=BATCH):
             moved: set[int] = set()
             for one in due:
-                run: Run | None = one
-                if one.person in moved:
-                    run = journey.still_due(tx, one, now_ms=now)
-                if run is not None and self._tick_one(tx, run):
-                    moved.add(run.person)
+                found: journey.Due | None = one
+                person = one[0].person
+                if person in moved:
+                    found = journey.still_due(tx, one[0], now_ms=now)
+                if found is not None and self._tick_one(tx, found):
+                    moved.add(person)
 
-    def _tick_one(self, tx: MemoryTx, run: Run) -> bool:
+    def _tick_one(self, tx: MemoryTx, due: journey.Due) -> bool:
         """Tick a run; whether others of its person may have moved with it."""
         seen = len(self._seen.found)
         try:
             with tx.savepoint():
-                journey.tick(tx, run, self._taker.desk())
+                journey.tick(tx, due, self._taker.desk())
                 return self._taker.follow_up(tx) > 0
         except Exception as error:  # noqa: BLE001  as in the service, a poison run fails alone
             self._taker.forget()
             del self._seen.found[seen:]  # undone
             reason = f"{type(error).__name__}: {error}"
+            run, _ = due
             journey.fail(tx, run, reason, now_ms=self.clock.at_ms)
             self._seen.passed(tx.runs.get(run.id) or run, tx.runs.passages(run.id)[-1])
             return False

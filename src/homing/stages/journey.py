@@ -7,9 +7,8 @@ knows, its history, and the sends and calls that it asks for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -47,6 +46,9 @@ if TYPE_CHECKING:
     from homing.ports import Tx
     from homing.stages.identity import Known
     from homing.stages.unmade import Buried
+
+Due: TypeAlias = tuple[Run, bytes]
+"""A run whose time is over, and what it knows."""
 
 # a tick that is not later counts as fired when it was due: timers of ordinary days do not drift
 PUNCTUAL_MS = 60_000
@@ -113,8 +115,9 @@ def _supersede(tx: Tx, before: Sequence[Run], at_ms: int) -> None:
                     moves.refuse(tx, row, Refusal("skipped", SUPERSEDED))
 
 
-def tick(tx: Tx, run: Run, desk: Desk) -> None:
+def tick(tx: Tx, due: Due, desk: Desk) -> None:
     """Let the time of a run that is due be over."""
+    run, packed = due
     journey = desk.rules.programs.of(run)
     due_at = desk.now_ms if run.due_at is None else run.due_at
     punctual = desk.now_ms - due_at <= PUNCTUAL_MS
@@ -124,17 +127,16 @@ def tick(tx: Tx, run: Run, desk: Desk) -> None:
         missing = "its version is not to be had" if journey is None else "its person is gone"
         fail(tx, run, missing, now_ms=desk.now_ms)
         return
-    context = unpack(tx.runs.context(run.id))
-    outcome = engine.ticked(journey, run, context, person=person, moment=moment)
-    _Record(tx, journey, moment, desk, due_at).write(outcome)
+    outcome = engine.ticked(journey, run, unpack(packed), person=person, moment=moment)
+    _Record(tx, journey, moment, desk, due_at).write(outcome, before=run)
 
 
-def still_due(tx: Tx, run: Run, *, now_ms: int) -> Run | None:
+def still_due(tx: Tx, run: Run, *, now_ms: int) -> Due | None:
     """A run that was due, as it is by now; None if its time is not over any more."""
     kept = tx.runs.get(run.id)
     if kept is None or not kept.is_alive or kept.due_at is None:
         return None
-    return kept if kept.due_at <= now_ms else None
+    return (kept, tx.runs.context(kept.id)) if kept.due_at <= now_ms else None
 
 
 def fail(tx: Tx, run: Run, reason: str, *, now_ms: int) -> None:
@@ -233,7 +235,7 @@ def _heard(tx: Tx, run: Run, person: Person, *, moment: Moment, desk: Desk) -> O
     )
     if outcome is None:
         return None
-    run = _Record(tx, journey, moment, desk, moment.at_ms).write(outcome)
+    run = _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, before=run)
     return replace(outcome, run=run)
 
 
@@ -263,19 +265,19 @@ def _enter(
         return person
     if found.restarts is not None:
         journey = desk.rules.programs.of(found.restarts) or journey
-        outcome = engine.reentered(journey, found.restarts, person=person, moment=moment)
-        _Record(tx, journey, moment, desk, moment.at_ms).write(outcome)
+        before = found.restarts
+        outcome = engine.reentered(journey, before, person=person, moment=moment)
+        _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, before=before)
         return outcome.person
     outcome = engine.entered(journey, tx.runs.next_id(), found.key, person=person, moment=moment)
     if journey.entry.reentry is not Reentry.ALWAYS:
         tx.runs.remember_entry(outcome.run)
-    _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, is_new=True)
+    _Record(tx, journey, moment, desk, moment.at_ms).write(outcome, before=None)
     crash.reached(crash.ENTERED)
     return outcome.person
 
 
-@dataclass(slots=True)
-class _Record:
+class _Record(msgspec.Struct, gc=False):
     """
     One decision about one run, on its way into the store.
 
@@ -288,8 +290,13 @@ class _Record:
     desk: Desk
     due_at: int
 
-    def write(self, outcome: Outcome, *, is_new: bool = False) -> Run:
-        """Write what a decision came to; the run as it is kept."""
+    def write(self, outcome: Outcome, *, before: Run | None) -> Run:
+        """
+        Write what a decision came to; the run as it is kept.
+
+        Args:
+            before: The run as it was; None: it is new.
+        """
         run, context, tx = outcome.run, outcome.context, self.tx
         packed = None if context is None else pack(context)
         if outcome.cancels is not None:
@@ -300,10 +307,10 @@ class _Record:
         until = watch_until(self.journey, run, self.moment.at_ms)
         if until != run.watch_until:
             run = replace(run, watch_until=until)
-        if is_new:
+        if before is None:
             tx.runs.add(run, packed or b"")
         else:
-            tx.runs.save(run, packed)
+            tx.runs.save(run, packed, before=before)
         if outcome.person is not self.desk.known.get(tx, run.person):
             tx.people.save(outcome.person)
             self.desk.known.keep(outcome.person)

@@ -20,7 +20,6 @@ from homing.stages.evaluate import SLICE_S
 from homing.stages.jumps import Jumps
 
 if TYPE_CHECKING:
-    from homing.core.journeys.run import Run
     from homing.ports import Clock, Store, Tx
     from homing.stages.take import Taker
 
@@ -49,6 +48,7 @@ class Waker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     next_due_ms: int | None = None
     _knows: bool = False
+    _last: int = PACES[0][1]  # how many the last transaction held
     _catching_up: asyncio.Future[None] | None = None
     _jumps: Jumps = field(init=False)
 
@@ -138,39 +138,42 @@ class Waker:
         late_ms = self.late_ms()
         most, slice_s = next((most, s) for least_ms, most, s in PACES if late_ms >= least_ms)
         until = self.clock.monotonic_s() + slice_s
-        most = self._jumps.allowed(most)
+        # not many more than fit into it: those that are read in vain are read again
+        most = self._jumps.allowed(min(most, max(BATCH, self._last + self._last // 4)))
         desk = self.taker.desk()
         done, moved = 0, set[int]()
+        tick = self._tick_apart if apart else self._tick
         for due in tx.runs.due(now=desk.now_ms, limit=most):
-            run: Run | None = due
-            if due.person in moved:
-                run = journey.still_due(tx, due, now_ms=desk.now_ms)
-            if run is None:
+            found: journey.Due | None = due
+            person = due[0].person
+            if person in moved:
+                found = journey.still_due(tx, due[0], now_ms=desk.now_ms)
+            if found is None:
                 continue
-            tick = self._tick_apart if apart else self._tick
-            if tick(tx, run, desk):
-                moved.add(run.person)
+            if tick(tx, found, desk):
+                moved.add(person)
             crash.reached(crash.TICKED)
             done += 1
             if self.clock.monotonic_s() > until:
                 break
         self._jumps.fired(done)
+        self._last = done
         self._look(tx)
         return done
 
-    def _tick(self, tx: Tx, run: Run, desk: journey.Desk) -> bool:
+    def _tick(self, tx: Tx, due: journey.Due, desk: journey.Desk) -> bool:
         """Tick a run; whether others of its person may have moved with it."""
-        journey.tick(tx, run, desk)
+        journey.tick(tx, due, desk)
         return self.taker.follow_up(tx) > 0
 
-    def _tick_apart(self, tx: Tx, run: Run, desk: journey.Desk) -> bool:
+    def _tick_apart(self, tx: Tx, due: journey.Due, desk: journey.Desk) -> bool:
         try:
             with tx.savepoint():
-                return self._tick(tx, run, desk)
+                return self._tick(tx, due, desk)
         except Unavailable:
             self.taker.forget()
             raise  # the store's trouble, not the run's
         except Exception as error:  # noqa: BLE001  a poison run must not stop its neighbours
             self.taker.forget()
-            journey.fail(tx, run, f"{type(error).__name__}: {error}", now_ms=desk.now_ms)
+            journey.fail(tx, due[0], f"{type(error).__name__}: {error}", now_ms=desk.now_ms)
             return False

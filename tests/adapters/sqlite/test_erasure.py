@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random  # noqa: TID251  seeded
 
@@ -72,7 +72,7 @@ class Files:
         if person is None:
             person = tx.people.add((identity(who), Identity(IdKind.EMAIL, address(who))))
         traits = {"email": address(who), "p": padding, "n": seq}
-        tx.people.save(replace(person, traits=traits))
+        tx.people.save(structs.replace(person, traits=traits))
         tx.events.add(event(seq, request=seq, person=person.id, reason=None))
         tx.events.move_cursor(Cursor(seq, 0, seq + 1))
         payload = f'{{"traits":{{"email":"{address(who)}"}},"p":"{padding}"}}'.encode()
@@ -115,7 +115,7 @@ class Files:
             tx.effects.done(ready[::2])
             for number in ready[1::4]:
                 tx.effects.dead(number, "400")
-            for run in tx.runs.due(now=NOON + DAY, limit=40):
+            for run, _ in tx.runs.due(now=NOON + DAY, limit=40):
                 ended = {"state": RunState.COMPLETED, "due_at": None, "ended_at": NOON}
                 until = NOON if run.id % 2 else None
                 tx.runs.save(structs.replace(run, **ended, watch_until=until))

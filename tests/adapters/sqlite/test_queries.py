@@ -154,7 +154,7 @@ class TestPlans:
                       "next_deferred", "mark_marketing"),
             "effects": ("add", "add_data", "ready", "done", "drop_data"),
             "people": ("find", "get", "save"),
-            "runs": ("add", "save", "before", "save_settled", "watched_of", "due", "next_due",
+            "runs": ("add", "save", "get", "save_settled", "watched_of", "due", "next_due",
                      "is_due", "context", "save_context", "drop_context", "last_entry",
                      "remember_entry", "note", "count_watched", "watched_until", "oldest_ended",
                      "waiting_of"),
@@ -175,7 +175,7 @@ class TestColumns:
         """
         columns = [row[1] for row in db.execute("PRAGMA table_info(send)")]
 
-        assert list(SendRow.__slots__) == columns
+        assert list(SendRow.__struct_fields__) == columns
 
     def test_a_row_of_a_run_has_the_columns_in_the_order_of_its_type(
         self, db: apsw.Connection

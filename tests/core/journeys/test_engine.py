@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -366,7 +365,7 @@ on = [{ name = "pro", when = 'event = "Yes" and profile.plan = "pro"', then = "e
 """,
         )
         play = Play(text, Person(1, user_id="u1", traits={"plan": "free"})).enter().hear("Yes")
-        play.person = replace(play.person, traits={"plan": "pro"})
+        play.person = changed(play.person, traits={"plan": "pro"})
 
         assert "waiting b" == play.tick().story()[-1]
 
@@ -858,7 +857,7 @@ none = "$.journey.branch.x.y"
         text = ENTRY + step("a", "delay = '1h'")
         text += step("t", 'identify = { traits = { plan = "$.profile.plan" } }')
         play = Play(text, Person(1, user_id="u1", traits={"plan": "free"})).enter()
-        play.person = replace(play.person, traits={"plan": "pro"})
+        play.person = changed(play.person, traits={"plan": "pro"})
         play.tick()
 
         assert [WantCall("j", "identify", None, {"plan": "pro"})] == play.wishes()

@@ -81,7 +81,7 @@ class TestEntering:
         program = dataclasses.replace(journey('repeat = "restart"'), consent=("ads",))
         event = happened("Start")
         event = replace(event, data={**event.data, "context": {"consent": said}})
-        person = dataclasses.replace(ADA, consent=consent)
+        person = replace(ADA, consent=consent)
 
         found = entering(program, event, person, runs=[alive()], last=never)
 

@@ -50,7 +50,13 @@ class MemoryRuns:
         self._put(run)
         self._keep(run, context)
 
-    def save(self, run: Run, context: bytes | None = None) -> None:
+    def save(
+        self,
+        run: Run,
+        context: bytes | None = None,
+        *,
+        before: Run | None = None,
+    ) -> None:
         """Write a changed run, but for whose it is and how it was entered."""
         kept = self._rows.get(run.id)
         if kept is None:
@@ -89,9 +95,10 @@ class MemoryRuns:
         runs = (run for run in self._rows.values() if journey in (None, run.journey))
         return sorted((run for run in runs if run.id < start), key=_number, reverse=True)[:limit]
 
-    def due(self, *, now: int, limit: int) -> list[Run]:
-        """Runs that wait and are due at *now*, in order of ``due_at``, then of number."""
-        return [self._rows[number] for number in self._timers.until(now, limit=limit)]
+    def due(self, *, now: int, limit: int) -> list[tuple[Run, bytes]]:
+        """Runs that wait and are due at *now*, each with what it knows; by due time, number."""
+        numbers = self._timers.until(now, limit=limit)
+        return [(self._rows[number], self.context(number)) for number in numbers]
 
     def next_due(self) -> int | None:
         """When the next run falls due."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from homing.adapters.memory.table import Journal, Table
 from homing.adapters.memory.timers import Timers

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec.structs import replace
 
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.members import MERGE as MERGE_MEMBERS

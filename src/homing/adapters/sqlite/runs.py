@@ -25,7 +25,7 @@ NEWEST = 1 << 62
 _TALLIED: Final = itemgetter(0, 1, 2, 3, 4)
 _STATE: Final = Run.__struct_fields__.index("state")
 # what lets runs and entries of one person be another's: (winner, loser)
-MERGE: Final = (SQL.move_watched, SQL.move_unwatched, SQL.move_entries, SQL.drop_entries)
+MERGE: Final = (SQL.move, SQL.move_entries, SQL.drop_entries)
 
 
 class SqliteRuns:
@@ -42,19 +42,26 @@ class SqliteRuns:
         self._db = db
         self._execute = executing(db)
         self._on_delete = on_delete
-        # by version, how many watched runs more it has than the table says
+        self._next: int | None = None
+        # written once a transaction, not once a run: by version, how many watched runs more it
+        # has than the table says; and what happened
         self._watched: Counter[tuple[str, str]] = Counter()
+        self._noted: list[Passage] = []
 
     def mark(self) -> Counter[tuple[str, str]]:
-        """What is counted and not yet written, to return to by `reset`."""
+        """What is counted and not yet written, to return to by `reset`; what is noted is."""
+        self._write_noted()
         return self._watched.copy()
 
     def reset(self, mark: Counter[tuple[str, str]]) -> None:
-        """Forget what was counted since the mark."""
+        """Forget what was counted and noted since the mark."""
         self._watched = mark
+        self._noted.clear()
+        self._next = None
 
     def flush(self) -> None:
-        """Write the counts of watched runs: once a transaction, not once a run."""
+        """Write the counts of watched runs, and what is noted."""
+        self._write_noted()
         changes, self._watched = self._watched, Counter()
         rows = [(*version, n) for version, n in changes.items() if n]
         if rows:
@@ -62,36 +69,38 @@ class SqliteRuns:
 
     def next_id(self) -> int:
         """The id the next run gets."""
-        return int(self._execute(SQL.last).get) + 1
+        if self._next is None:
+            self._next = int(self._execute(SQL.last).get) + 1
+        return self._next
 
     def add(self, run: Run, context: bytes) -> None:
         """Add a run under the id that `next_id` gave."""
         self._execute(SQL.add, astuple(run))  # its fields are the columns, in order
+        self._next = run.id + 1
         if run.watch_until is not None:
             self._watched[run.journey, run.version] += 1
             if context:
                 self._execute(SQL.save_context, (run.id, context))
 
-    def save(self, run: Run, context: bytes | None = None) -> None:
+    def save(self, run: Run, context: bytes | None = None, *, before: Run | None = None) -> None:
         """Write a changed run, but for whose it is and how it was entered."""
-        before = self._execute(SQL.before, (run.id,)).get
+        before = before or self.get(run.id)
         if before is None:
             return
-        journey, version, *settled = before
         values = (
             run.version, run.step, run.step_at, run.due_at, run.passages, run.restarts,
             run.variant, run.reason, run.sends_until, run.converted_at, run.value,
             run.first_touch, run.last_touch,
         )  # fmt: skip
         # apart: most of the indexes turn on these columns, which a mere step does not change
-        if settled == [run.state, run.watch_until, run.ended_at]:
+        ends = (run.state, run.watch_until, run.ended_at)
+        if ends == (before.state, before.watch_until, before.ended_at):
             self._execute(SQL.save, (*values, run.id))
         else:
-            ends = (run.state, run.watch_until, run.ended_at)
             self._execute(SQL.save_settled, (*values, *ends, run.id))
         self._recount(
-            None if settled[1] is None else (journey, version),
-            None if run.watch_until is None else (journey, run.version),
+            None if before.watch_until is None else (before.journey, before.version),
+            None if run.watch_until is None else (before.journey, run.version),
         )
         self._keep(run, context)
 
@@ -120,9 +129,10 @@ class SqliteRuns:
             return self._runs(SQL.newest, (start, limit))
         return self._runs(SQL.newest_of_journey, (journey, start, limit))
 
-    def due(self, *, now: int, limit: int) -> list[Run]:
-        """Runs that wait and are due at *now*, in order of ``due_at``, then of number."""
-        return self._runs(SQL.due, (now, limit))
+    def due(self, *, now: int, limit: int) -> list[tuple[Run, bytes]]:
+        """Runs that wait and are due at *now*, each with what it knows; by due time, number."""
+        rows = self._execute(SQL.due, (now, limit)).fetchall()
+        return [(_run(row), context) for *row, context in rows]
 
     def next_due(self) -> int | None:
         """When the next run falls due."""
@@ -146,19 +156,22 @@ class SqliteRuns:
 
     def note(self, passages: Sequence[Passage]) -> None:
         """Keep what happened to runs, in this order."""
-        self._db.executemany(SQL.note, [astuple(passage) for passage in passages])
+        self._noted += passages
 
     def passages(self, number: int) -> list[Passage]:
         """What happened to a run, oldest first."""
+        self._write_noted()
         return [Passage(*row) for row in self._execute(SQL.passages, (number,)).fetchall()]
 
     def passages_of_event(self, event: int, *, people: Sequence[int]) -> list[Passage]:
         """What an event did to the runs of these people, oldest first."""
+        self._write_noted()
         values = (event, json_bytes([*people]).decode())
         return [Passage(*row) for row in self._execute(SQL.passages_of_event, values).fetchall()]
 
     def passages_after(self, number: int, *, limit: int) -> list[tuple[int, Passage]]:
         """What happened to runs, in order and with its number, from beyond *number* on."""
+        self._write_noted()
         rows = self._execute(SQL.passages_after, (number, limit)).fetchall()
         return [(found, Passage(*row)) for found, *row in rows]
 
@@ -169,6 +182,7 @@ class SqliteRuns:
 
     def erase(self, people: Sequence[int]) -> list[Run]:
         """Delete the runs of persons, soon without a trace; the runs that waited."""
+        self._write_noted()
         whose = list(dict.fromkeys(people))
         gone = [run for person in whose for run in self._runs(SQL.of_person, (person,))]
         for run in gone:
@@ -191,6 +205,7 @@ class SqliteRuns:
 
         Their histories count: of runs that went round and round, one may be all of *limit*.
         """
+        self._write_noted()
         old = self._execute(SQL.oldest_ended, (before_ms, limit)).fetchall()
         totals = list(takewhile(limit.__ge__, accumulate(rows for _, rows in old)))
         gone = [(number,) for number, _ in old[: max(1, len(totals))]]
@@ -230,6 +245,7 @@ class SqliteRuns:
 
     def members(self, journey: str, splits: Sequence[str]) -> list[Member]:
         """How many runs of a journey passed its random splits, and what came of them."""
+        self._write_noted()
         known = (json_bytes(list(splits)).decode(), json_bytes(sorted(ARRIVED)).decode())
         rows = self._execute(SQL.members, (journey, *known))
         tallied: Counter[tuple[Any, ...]] = Counter(map(_TALLIED, rows))
@@ -237,6 +253,11 @@ class SqliteRuns:
             Member(split, name, bool(c), value, bool(mail & 1), bool(mail & 2), bool(mail & 4), n)
             for (split, name, c, value, mail), n in tallied.items()
         ]
+
+    def _write_noted(self) -> None:
+        if self._noted:
+            noted, self._noted = self._noted, []
+            self._db.executemany(SQL.note, map(astuple, noted))
 
     def _recount(self, before: tuple[str, str] | None, after: tuple[str, str] | None) -> None:
         """Count a watched run with another version than before, or no longer."""
@@ -257,7 +278,7 @@ class SqliteRuns:
         return [_run(row) for row in self._execute(sql, values).fetchall()]
 
 
-def _run(row: tuple[Any, ...]) -> Run:
+def _run(row: Sequence[Any]) -> Run:
     values = [*row]
     values[_STATE] = RunState(values[_STATE])
     return Run(*values)

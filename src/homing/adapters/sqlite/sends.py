@@ -46,10 +46,17 @@ class SqliteSends:
         self._changes = db.changes
         self._bits = generations.trace
         self._oldest = Oldest()
+        self._next: int | None = None
+
+    def forget(self) -> None:
+        """Something was undone: read the last id again."""
+        self._next = None
 
     def next_id(self) -> int:
         """The id the next send gets."""
-        return int(self._execute(SQL.last).get) + 1
+        if self._next is None:
+            self._next = int(self._execute(SQL.last).get) + 1
+        return self._next
 
     def reserve(self, send: NewSend, *, lane: int | None) -> bool:
         """Add a send; False when this (origin, rule, step) was reserved before."""
@@ -62,6 +69,7 @@ class SqliteSends:
         )  # fmt: skip
         if not self._changes():
             return False
+        self._next = send.id + 1
         self._execute(SQL.save_data, (send.id, send.data))
         if send.lookup is not None:
             self._execute(SQL.save_lookup, (send.id, send.lookup))

@@ -77,6 +77,7 @@ class SqliteTx:
         self.books.reset(books)
         self.runs.reset(runs)
         self.erasures.reset(erasures)
+        self.sends.forget()
 
     def flush(self) -> None:
         """
@@ -98,11 +99,11 @@ class Savepoint:
     def __init__(self, transaction: Transaction, tx: SqliteTx) -> None:
         self._transaction = transaction
         self._tx = tx
-        self._mark = tx.mark()
+        self._mark: Counted | None = None
 
     def __enter__(self) -> None:
+        self._mark = self._tx.mark()  # writes what is to stay if the block is undone
         self._transaction.mark()
-        self._mark = self._tx.mark()
 
     def __exit__(
         self,
@@ -113,5 +114,6 @@ class Savepoint:
         if error is None:
             self._transaction.keep()
             return
-        self._tx.reset(self._mark)
+        if self._mark is not None:
+            self._tx.reset(self._mark)
         self._transaction.undo(error)

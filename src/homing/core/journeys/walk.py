@@ -7,7 +7,6 @@ What happened is told in lines, in order: those with a wish ask for something ou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,7 @@ class NoMoment(HomingError):
     """What an `until` was given is no time."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """
     One thing that happened to a run; see `run.Passage` for the words.
 
@@ -75,7 +74,7 @@ class Line(msgspec.Struct, frozen=True):
     person: Person | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """
     What came of an event or a tick.
 
@@ -90,8 +89,7 @@ class Outcome(msgspec.Struct, frozen=True):
     cancels: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """
     When something is decided: ``at_ms`` is the run's clock, unix ms.
 
@@ -108,8 +106,7 @@ class Moment:
         return self.at_ms if self.event is None else self.event.at_ms
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(msgspec.Struct, gc=False):
     """One decision about one run, under way; what is in it never leaves but as an `Outcome`."""
 
     journey: Journey
@@ -117,11 +114,11 @@ class Walk:
     context: Context
     person: Person
     moment: Moment
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line] = []
     is_changed: bool = False
     knows_more: bool = False
     cancels: str | None = None
-    waited_out: set[str] = field(default_factory=set)
+    waited_out: set[str] = set()
 
     def outcome(self) -> Outcome:
         """What came of it."""

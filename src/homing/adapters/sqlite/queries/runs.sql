@@ -4,9 +4,6 @@ SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'run'), 0);
 -- name: add
 INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: before
-SELECT journey, version, state, watch_until, ended_at FROM run WHERE id = ?;
-
 -- name: save
 UPDATE run SET version = ?, step = ?, step_at = ?, due_at = ?, passages = ?, restarts = ?,
     variant = ?, reason = ?, sends_until = ?, converted_at = ?, value = ?, first_touch = ?,
@@ -33,35 +30,22 @@ DELETE FROM run_context WHERE run = ?;
 SELECT data FROM run_context WHERE run = ?;
 
 -- name: watched_of
-SELECT * FROM run WHERE person = ? AND watch_until IS NOT NULL AND watch_until > ? ORDER BY id;
+SELECT * FROM run INDEXED BY run_watched
+WHERE person = ? AND watch_until IS NOT NULL AND watch_until > ? ORDER BY id;
 
 -- name: newest_of
-SELECT * FROM run WHERE id IN
-    (SELECT id FROM
-        (SELECT id FROM run WHERE person = ?1 AND watch_until IS NOT NULL
-         ORDER BY id DESC LIMIT ?2)
-     UNION ALL
-     SELECT id FROM
-        (SELECT id FROM run WHERE person = ?1 AND watch_until IS NULL
-         ORDER BY id DESC LIMIT ?2))
-ORDER BY id DESC LIMIT ?2;
+SELECT * FROM run WHERE person = ? ORDER BY id DESC LIMIT ?;
 
 -- name: newest
 SELECT * FROM run WHERE id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: newest_of_journey
-SELECT * FROM run WHERE id IN
-    (SELECT id FROM
-        (SELECT id FROM run WHERE journey = ?1 AND state = 'waiting' AND id < ?2
-         ORDER BY id DESC LIMIT ?3)
-     UNION ALL
-     SELECT id FROM
-        (SELECT id FROM run WHERE journey = ?1 AND state <> 'waiting' AND id < ?2
-         ORDER BY id DESC LIMIT ?3))
-ORDER BY id DESC LIMIT ?3;
+SELECT * FROM run INDEXED BY run_journey
+WHERE journey = ? AND id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: due
-SELECT * FROM run WHERE state = 'waiting' AND due_at IS NOT NULL AND due_at <= ?
+SELECT run.*, coalesce(data, x'') FROM run LEFT JOIN run_context ON run_context.run = run.id
+WHERE state = 'waiting' AND due_at IS NOT NULL AND due_at <= ?
 ORDER BY due_at, id LIMIT ?;
 
 -- name: next_due
@@ -97,11 +81,8 @@ ORDER BY id;
 SELECT id, run, at, what, step, name, reason, due_at, event, send, value FROM passage
 WHERE id > ? ORDER BY id LIMIT ?;
 
--- name: move_watched
-UPDATE run SET person = ?1 WHERE person = ?2 AND watch_until IS NOT NULL;
-
--- name: move_unwatched
-UPDATE run SET person = ?1 WHERE person = ?2 AND watch_until IS NULL;
+-- name: move
+UPDATE run SET person = ?1 WHERE person = ?2;
 
 -- name: move_entries
 INSERT INTO entry (person, journey, key, at, run)
@@ -113,9 +94,7 @@ WHERE excluded.at > entry.at;
 DELETE FROM entry WHERE person = ?2 AND ?1 <> ?2;
 
 -- name: of_person
-SELECT * FROM run WHERE person = ?1 AND watch_until IS NOT NULL
-UNION ALL
-SELECT * FROM run WHERE person = ?1 AND watch_until IS NULL;
+SELECT * FROM run WHERE person = ?;
 
 -- name: forget_entries
 DELETE FROM entry WHERE person = ?;
@@ -164,32 +143,20 @@ WHERE EXISTS (SELECT 1 FROM journey_version AS newer
                     WHERE watched.journey = one.journey AND watched.version = one.version);
 
 -- name: waiting_of
-SELECT * FROM run WHERE journey = ? AND version = ? AND state = 'waiting' AND id > ?
-ORDER BY id LIMIT ?;
+SELECT * FROM run INDEXED BY run_waiting
+WHERE journey = ? AND version = ? AND state = 'waiting' AND id > ? ORDER BY id LIMIT ?;
 
 -- name: stands
-SELECT version, step, count(*) FROM run WHERE journey = ? AND state = 'waiting'
-GROUP BY version, step;
+SELECT version, step, count(*) FROM run INDEXED BY run_waiting
+WHERE journey = ? AND state = 'waiting' GROUP BY version, step;
 
 -- name: tally
-SELECT state, step, coalesce(variant, ''), count(*) FROM run
-WHERE journey = ?1 AND state = 'waiting' GROUP BY state, step, variant
-UNION ALL
-SELECT state, step, coalesce(variant, ''), count(*) FROM run
-WHERE journey = ?1 AND state <> 'waiting' GROUP BY state, step, variant;
+SELECT state, step, coalesce(variant, ''), count(*) FROM run INDEXED BY run_journey
+WHERE journey = ? GROUP BY state, step, variant;
 
 -- name: converted
-SELECT * FROM run WHERE id IN
-    (SELECT id FROM
-        (SELECT id FROM run WHERE journey = ?1 AND state = 'waiting' AND id > ?2
-             AND converted_at IS NOT NULL
-         ORDER BY id LIMIT ?3)
-     UNION ALL
-     SELECT id FROM
-        (SELECT id FROM run WHERE journey = ?1 AND state <> 'waiting' AND id > ?2
-             AND converted_at IS NOT NULL
-         ORDER BY id LIMIT ?3))
-ORDER BY id LIMIT ?3;
+SELECT * FROM run INDEXED BY run_journey
+WHERE journey = ? AND id > ? AND converted_at IS NOT NULL ORDER BY id LIMIT ?;
 
 -- name: members
 -- who passed a split again has the variant of the last time; 1024 origins are of one run
@@ -199,10 +166,7 @@ SELECT passage.step, passage.name, run.converted_at IS NOT NULL, run.value,
                      + 2 * max((flags & 4) <> 0) + 4 * max((flags & 8) <> 0)
               FROM send WHERE origin BETWEEN -(run.id * 1024 + 1023) AND -(run.id * 1024)), 0),
     max(passage.id)
-FROM run CROSS JOIN passage ON passage.run = run.id
-WHERE run.id IN
-    (SELECT id FROM run WHERE journey = ?1 AND state = 'waiting'
-     UNION ALL
-     SELECT id FROM run WHERE journey = ?1 AND state <> 'waiting')
+FROM run INDEXED BY run_journey CROSS JOIN passage ON passage.run = run.id
+WHERE run.journey = ?1
     AND passage.what = 'branch' AND passage.step IN (SELECT value FROM json_each(?2))
 GROUP BY run.id, passage.step;
