@@ -25,7 +25,7 @@ class Generations:
     """
 
     event: int = 13
-    trace: int = 20
+    trace: int = 17
     window: int = 5
     words: int = 17
 
