@@ -37,9 +37,9 @@ class Scale:
 
         taken: Events the service takes in before its memory is read.
 
-        runs: Runs of a journey that wait.
+        runs: Runs of a journey that wait, all due at one instant in the end.
 
-        due: How many of them are due at one instant.
+        due: Further ones that are due at one instant before.
 
         ticked: Runs in a run of the waking stage.
 

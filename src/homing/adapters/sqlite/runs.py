@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import astuple
 
+from homing.adapters.sqlite.behind import Behind
 from homing.adapters.sqlite.sql import executing, load
 from homing.core.journeys.run import Passage, Run, RunState
 from homing.core.journeys.statistics import ARRIVED, Member, Stand
@@ -43,25 +44,24 @@ class SqliteRuns:
         self._execute = executing(db)
         self._on_delete = on_delete
         self._next: int | None = None
-        # written once a transaction, not once a run: by version, how many watched runs more it
-        # has than the table says; and what happened
+        # by version, how many watched runs more it has than the table says
         self._watched: Counter[tuple[str, str]] = Counter()
-        self._noted: list[Passage] = []
+        self._noted = Behind(db, SQL.note)
 
     def mark(self) -> Counter[tuple[str, str]]:
         """What is counted and not yet written, to return to by `reset`; what is noted is."""
-        self._write_noted()
+        self._noted.write()
         return self._watched.copy()
 
     def reset(self, mark: Counter[tuple[str, str]]) -> None:
         """Forget what was counted and noted since the mark."""
         self._watched = mark
-        self._noted.clear()
+        self._noted.forget()
         self._next = None
 
     def flush(self) -> None:
         """Write the counts of watched runs, and what is noted."""
-        self._write_noted()
+        self._noted.write()
         changes, self._watched = self._watched, Counter()
         rows = [(*version, n) for version, n in changes.items() if n]
         if rows:
@@ -156,22 +156,22 @@ class SqliteRuns:
 
     def note(self, passages: Sequence[Passage]) -> None:
         """Keep what happened to runs, in this order."""
-        self._noted += passages
+        self._noted.extend(map(astuple, passages))
 
     def passages(self, number: int) -> list[Passage]:
         """What happened to a run, oldest first."""
-        self._write_noted()
+        self._noted.write()
         return [Passage(*row) for row in self._execute(SQL.passages, (number,)).fetchall()]
 
     def passages_of_event(self, event: int, *, people: Sequence[int]) -> list[Passage]:
         """What an event did to the runs of these people, oldest first."""
-        self._write_noted()
+        self._noted.write()
         values = (event, json_bytes([*people]).decode())
         return [Passage(*row) for row in self._execute(SQL.passages_of_event, values).fetchall()]
 
     def passages_after(self, number: int, *, limit: int) -> list[tuple[int, Passage]]:
         """What happened to runs, in order and with its number, from beyond *number* on."""
-        self._write_noted()
+        self._noted.write()
         rows = self._execute(SQL.passages_after, (number, limit)).fetchall()
         return [(found, Passage(*row)) for found, *row in rows]
 
@@ -182,7 +182,7 @@ class SqliteRuns:
 
     def erase(self, people: Sequence[int]) -> list[Run]:
         """Delete the runs of persons, soon without a trace; the runs that waited."""
-        self._write_noted()
+        self._noted.write()
         whose = list(dict.fromkeys(people))
         gone = [run for person in whose for run in self._runs(SQL.of_person, (person,))]
         for run in gone:
@@ -205,7 +205,7 @@ class SqliteRuns:
 
         Their histories count: of runs that went round and round, one may be all of *limit*.
         """
-        self._write_noted()
+        self._noted.write()
         old = self._execute(SQL.oldest_ended, (before_ms, limit)).fetchall()
         totals = list(takewhile(limit.__ge__, accumulate(rows for _, rows in old)))
         gone = [(number,) for number, _ in old[: max(1, len(totals))]]
@@ -245,7 +245,7 @@ class SqliteRuns:
 
     def members(self, journey: str, splits: Sequence[str]) -> list[Member]:
         """How many runs of a journey passed its random splits, and what came of them."""
-        self._write_noted()
+        self._noted.write()
         known = (json_bytes(list(splits)).decode(), json_bytes(sorted(ARRIVED)).decode())
         rows = self._execute(SQL.members, (journey, *known))
         tallied: Counter[tuple[Any, ...]] = Counter(map(_TALLIED, rows))
@@ -253,11 +253,6 @@ class SqliteRuns:
             Member(split, name, bool(c), value, bool(mail & 1), bool(mail & 2), bool(mail & 4), n)
             for (split, name, c, value, mail), n in tallied.items()
         ]
-
-    def _write_noted(self) -> None:
-        if self._noted:
-            noted, self._noted = self._noted, []
-            self._db.executemany(SQL.note, map(astuple, noted))
 
     def _recount(self, before: tuple[str, str] | None, after: tuple[str, str] | None) -> None:
         """Count a watched run with another version than before, or no longer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from homing.adapters.sqlite.behind import Behind
 from homing.adapters.sqlite.generations import DEFAULT, Generations
 from homing.adapters.sqlite.oldest import Oldest
 from homing.adapters.sqlite.sql import executing, load
@@ -47,9 +48,18 @@ class SqliteSends:
         self._bits = generations.trace
         self._oldest = Oldest()
         self._next: int | None = None
+        self._new_data = Behind(db, SQL.save_data)
+        self._new_traces = Behind(db, SQL.add_trace, in_order=True)
+
+    def write(self) -> None:
+        """Write the rows that wait for others."""
+        self._new_data.write()
+        self._new_traces.write()
 
     def forget(self) -> None:
-        """Something was undone: read the last id again."""
+        """Something was undone: these rows too, and the last id is read again."""
+        self._new_data.forget()
+        self._new_traces.forget()
         self._next = None
 
     def next_id(self) -> int:
@@ -70,7 +80,7 @@ class SqliteSends:
         if not self._changes():
             return False
         self._next = send.id + 1
-        self._execute(SQL.save_data, (send.id, send.data))
+        self._new_data.add((send.id, send.data))
         if send.lookup is not None:
             self._execute(SQL.save_lookup, (send.id, send.lookup))
         return True
@@ -98,6 +108,7 @@ class SqliteSends:
         place = self._execute(SQL.traced, (row.id,)).get
         if place is None:
             return
+        self._new_data.write()
         self._execute(SQL.prune_lookup, (row.id,))
         self._execute(SQL.replace_data, (row.id, data))
         if row.address != place[0]:
@@ -130,6 +141,7 @@ class SqliteSends:
 
     def data(self, number: int) -> bytes:
         """The template data of a send, JSON; empty once retention took it."""
+        self._new_data.write()
         data: bytes | None = self._execute(SQL.data, (number,)).get
         return b"{}" if data is None else data
 
@@ -147,13 +159,10 @@ class SqliteSends:
         self._db.executemany(
             SQL.accept, [(now, message_ids[row[0]], silent_due, row[0]) for row in places]
         )
-        self._db.executemany(
-            SQL.add_trace,
-            [
-                (number >> self._bits, message_trace(message_id), number)
-                for number, *_ in places
-                if (message_id := message_ids[number])
-            ],
+        self._new_traces.extend(
+            (number >> self._bits, message_trace(message_id), number)
+            for number, *_ in places
+            if (message_id := message_ids[number])
         )
         self._db.executemany(SQL.promote, [(lane,) for _, lane, head, others in places
                                            if head and others])  # fmt: skip
@@ -200,6 +209,7 @@ class SqliteSends:
 
     def by_trace(self, key: int, *, limit: int) -> list[SendRow]:
         """Sends a traced key leads to, newest first."""
+        self._new_traces.write()
         first: int | None = self._execute(SQL.first_trace).get
         found: list[SendRow] = []
         if first is None:
@@ -214,7 +224,7 @@ class SqliteSends:
 
     def add_trace(self, key: int, number: int) -> None:
         """Let a key lead to a send."""
-        self._execute(SQL.add_trace, (number >> self._bits, key, number))
+        self._new_traces.add((number >> self._bits, key, number))
 
     def in_flight(self) -> list[SendRow]:
         """Sends with an open intent."""
@@ -277,6 +287,7 @@ class SqliteSends:
 
     def erase(self, number: int) -> None:
         """Strike out who a send went to; that it was sent stays in the books."""
+        self._new_data.write()
         self._drop_traces(number)
         self._execute(SQL.erase, (number,))
         self._execute(SQL.erase_attempts, (number,))
@@ -286,6 +297,7 @@ class SqliteSends:
 
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete the oldest sends reserved before, but for those still open; how many rows went."""
+        self.write()
         last = self.next_id() - 1
         ended = self._oldest.ended(
             lambda number: self._execute(SQL.oldest, (number, limit)).fetchall(),
@@ -302,6 +314,7 @@ class SqliteSends:
 
     def _drop_traces(self, number: int) -> None:
         """Drop the traces that a send's own columns tell of."""
+        self._new_traces.write()
         address, message_id = self._execute(SQL.traced, (number,)).get or (None, None)
         keys = [] if address is None else [address_trace(address)]
         keys += [] if message_id is None else [message_trace(message_id)]

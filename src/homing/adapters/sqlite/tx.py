@@ -68,7 +68,8 @@ class SqliteTx:
         return Savepoint(self._transaction, self)
 
     def mark(self) -> Counted:
-        """What is counted and not yet written, to return to by `reset`."""
+        """What is counted and not yet written, to return to by `reset`; rows that wait are."""
+        self.sends.write()
         return self.books.mark(), self.runs.mark(), self.erasures.mark()
 
     def reset(self, mark: Counted) -> None:
@@ -86,6 +87,7 @@ class SqliteTx:
         Raises:
             StoreFull, StoreFailed: See `SqliteErasures.flush`.
         """
+        self.sends.write()
         self.books.flush()
         self.runs.flush()
         self.erasures.flush()

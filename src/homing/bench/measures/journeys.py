@@ -135,20 +135,21 @@ def _rows_moved(path: Path, total: int) -> Run:
 
 async def timers(bench: Bench) -> list[Figure]:
     """A store full of waiting runs: their size, memory, lateness, and many due at one instant."""
-    waiting, due = bench.scale.runs, bench.scale.due
+    due, at_once, spread = bench.scale.due, bench.scale.runs, int(100 * _calm_s(bench))
+    waiting = spread + due + at_once
     full = bench.install(capture=True, journeys=True)
     bench.say(f"making {waiting:,} runs that wait")
     now_ms = SystemClock().now_ms()
     stocked = await bench.stock(full, people=waiting, runs=[(waiting, now_ms + YEAR_MS)])
     disk = _disk(full, waiting, stocked.state_mib)
     empty = bench.install(capture=True, journeys=True)
-    few = max(1, waiting // 1_000)
+    few = max(1, at_once // 1_000)
     await bench.stock(empty, people=few, runs=[(few, now_ms + YEAR_MS)])
     bench.say("memory")
-    memory = await _memory(bench, full, empty, few=few)
-    lateness = await _lateness(bench, full)
+    memory = await _memory(bench, full, empty, waiting=waiting, few=few)
+    lateness = await _lateness(bench, full, waiting=waiting)
     burst = await _at_once(bench, full, name="burst", total=due)
-    rest = await _at_once(bench, full, name="all", total=waiting - due - lateness.sent)
+    rest = await _at_once(bench, full, name="all", total=at_once)
     bench.discard(full)
     bench.discard(empty)
     return [disk, memory, lateness, *burst, *rest]
@@ -179,7 +180,14 @@ def _disk(full: Installation, waiting: int, state_mib: float) -> Figure:
     )
 
 
-async def _memory(bench: Bench, full: Installation, empty: Installation, *, few: int) -> Figure:
+def _calm_s(bench: Bench) -> float:
+    """For how long timers fire one by one."""
+    return max(1.0, bench.scale.paced_s)
+
+
+async def _memory(
+    bench: Bench, full: Installation, empty: Installation, *, waiting: int, few: int
+) -> Figure:
     found: list[float] = []
     for installation in (full, empty):
         async with installation.service() as service:
@@ -189,15 +197,15 @@ async def _memory(bench: Bench, full: Installation, empty: Installation, *, few:
     return Figure(
         "timers.memory",
         "MiB",
-        Series(f"all processes with {bench.scale.runs:,} runs that wait", [Run(found[0])]),
+        Series(f"all processes with {waiting:,} runs that wait", [Run(found[0])]),
         Series(f"the same with {few:,}", [Run(found[1])]),
         note="smaller is better",
     )
 
 
-async def _lateness(bench: Bench, full: Installation) -> Figure:
+async def _lateness(bench: Bench, full: Installation, *, waiting: int) -> Figure:
     """Timers spread over seconds while webhooks come at a calm pace."""
-    seconds = max(1.0, bench.scale.paced_s)
+    seconds = _calm_s(bench)
     total = int(100 * seconds)
     start = SystemClock().now_ms() + LEAD_MS
     _set_due(full, total, start, step_ms=10)
@@ -217,7 +225,7 @@ async def _lateness(bench: Bench, full: Installation) -> Figure:
         Series(f"100 timers a second, {CALM_PER_SECOND:.0f} webhooks a second meanwhile",
                [Run(percentile(late, 0.99), percentile(late, 0.5), percentile(late, 0.99))]),
         Series("asyncio's own timers in a process that does nothing else", [bare]),
-        note=f"smaller is better; {bench.scale.runs:,} runs wait",
+        note=f"smaller is better; {waiting:,} runs wait",
         sent=total,
         kept=len(late),
     )  # fmt: skip
