@@ -7,6 +7,7 @@ import re
 from email_validator import EmailNotValidError, validate_email
 
 MAX_ADDRESS_CHARS = 254
+_MAX_LABEL_CHARS = 63
 
 # A strict subset of what the full check accepts, for nearly every address there is: no label
 # holds "--", so none is (or pretends to be) an encoded international one.
@@ -49,10 +50,10 @@ def ascii_form(address: str) -> str:
 
 
 def _is_ordinary(address: str) -> bool:
-    return (
-        _ORDINARY.fullmatch(address) is not None
-        and _LONG_LABEL.search(address, address.index("@")) is None
-    )
+    if _ORDINARY.fullmatch(address) is None:
+        return False
+    at = address.index("@")
+    return len(address) - at <= _MAX_LABEL_CHARS or _LONG_LABEL.search(address, at) is None
 
 
 def _validated(address: str) -> str:

@@ -146,6 +146,8 @@ def refusal_of(kind: EmailClass, group: str | None, records: Records) -> str | N
     Returns:
         ``"suppressed: SCOPE"`` with the most severe scope.
     """
+    if not records:
+        return None
     scopes = HARD_SCOPES
     if kind is EmailClass.MARKETING:
         scopes += (GLOBAL,) if group is None else (GLOBAL, group_scope(group))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from homing.core.journeys.run import FOREVER, OF_ITSELF, Run, RunState
 
@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from homing.core.journeys.program import Journey
 
 
+_ENDED: Final = (RunState.EXITED, *OF_ITSELF)
+
+
 def watch_until(journey: Journey, run: Run, at_ms: int) -> int | None:
     """Until when its person's events concern a run: its goal, and what could still be cancelled."""
     if run.is_alive:
         return FOREVER
-    if run.state not in (RunState.EXITED, *OF_ITSELF):
+    if run.state not in _ENDED:
         return None
     goal = journey.goal
     until = 0
