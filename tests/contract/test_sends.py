@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import pytest
 from msgspec.structs import astuple, replace
-from tests.support.rows import DAY, HOUR, NOON, heads, reserve, send, user
+from tests.support.rows import DAY, HOUR, NOON, Refused, heads, refuse, reserve, send, user
 
 from homing.core import people
 from homing.core.digests import address_trace, message_trace
@@ -133,6 +136,37 @@ class TestReserve:
 
         assert [True, False, True, True, False, True] == await store.write(job)
         assert 5 == await store.write(lambda tx: tx.sends.next_id())
+
+    @pytest.mark.parametrize("reads", [True, False])
+    async def test_what_is_undone_leaves_nothing_behind(self, store: Store, *, reads: bool) -> None:
+        """
+        No data and no trace, whether or not anybody read them meanwhile; others keep theirs.
+        """
+
+        def add(tx: Tx) -> int:
+            number = tx.sends.next_id()
+            reserve(tx, number, lane=LANE, origin=tx.sends.next_id(), data=b"%d" % number)
+            tx.sends.add_trace(7, number)
+            return number
+
+        def traced(tx: Tx) -> list[tuple[int, bytes]]:
+            return [(row.id, tx.sends.data(row.id)) for row in tx.sends.by_trace(7, limit=9)]
+
+        def job(tx: Tx) -> list[tuple[int, bytes]]:
+            add(tx)
+            with suppress(Refused), tx.savepoint():
+                number = add(tx)
+                assert not reads or [(2, b"2"), (1, b"1")] == traced(tx)
+                refuse(number == 2)
+            add(tx)
+            return traced(tx)
+
+        both = [(2, b"2"), (1, b"1")]
+        assert both == await store.write(job)
+        with suppress(Refused):
+            await store.write(lambda tx: refuse(add(tx) > 0))
+        assert both == await store.write(traced)
+        assert 3 == await store.write(add)
 
     async def test_a_refused_send_is_a_row_in_no_lane(self, store: Store) -> None:
         """

@@ -10,9 +10,9 @@ class Generations:
     """
     Powers of two; a file is always opened with those it was made with.
 
-    A random key dirties a page of its generation. So generations of ids are small: what a
-    transaction adds shares pages. Those of traces are large: they are asked from the newest to the
-    oldest, and most of what is asked for is in none.
+    A random key dirties a page of its generation. So generations are small: what a transaction adds
+    shares pages. Those of traces are larger: they are asked from the newest to the oldest, and most
+    of what is asked for is in none.
 
     Args:
         event: Events a generation of ``seen`` and ``history``.

@@ -111,7 +111,7 @@ CREATE TABLE history (
     PRIMARY KEY (gen, person, event)
 ) WITHOUT ROWID;
 
--- which sends a key (8-byte hash) leads to, `gen` = send >> 20: few of them, for a key that leads
+-- which sends a key (8-byte hash) leads to, `gen` = send >> 17: few of them, for a key that leads
 -- nowhere must be asked of all
 CREATE TABLE trace (
     gen INTEGER NOT NULL,
