@@ -131,7 +131,17 @@ class TestReadDecimal:
         """
         assert result == format(read_decimal(value), "f")
 
-    @pytest.mark.parametrize("text", ["1e-999999999", "-2.5e-999999999", "0e-999999999", "0E-401"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "1e-999999999",
+            "-2.5e-999999999",
+            "0e-999999999",
+            "0E-401",
+            f"1e-{10**19}",
+            f"0e{10**19}",
+        ],
+    )
     def test_what_is_smaller_than_any_float_is_zero(self, text):
         """
         As a float it is 0 too; written out it would have a thousand million digits.

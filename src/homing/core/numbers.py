@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 MAX_NUMBER_TEXT = 100
 """Characters a number written as text may have; longer text is no number."""
@@ -56,13 +56,19 @@ def read_decimal(value: object) -> Decimal | None:
     """
     if isinstance(value, str):
         text = _digits_in(value) if len(value) <= MAX_NUMBER_TEXT else None
-        exact = None if text is None or read_number(text) is None else Decimal(text)
-        is_tiny = exact is not None and exact.adjusted() < _LEAST_EXPONENT
-        return Decimal(0) if is_tiny else exact
+        return None if text is None or read_number(text) is None else _exact(text)
     number = read_number(value)
     if number is None:
         return None
     return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # of no decimal's exponent: as a float it was not infinite
+        return Decimal(0)
+    return Decimal(0) if exact.adjusted() < _LEAST_EXPONENT else exact
 
 
 def number_text(number: float) -> str:

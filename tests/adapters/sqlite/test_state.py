@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 from tests.support.faulty_vfs import FaultyDisk, broken, full
 from tests.support.rows import NOON, effect, event, reserve, send, user
 
@@ -24,6 +25,7 @@ from homing.adapters.sqlite.faults import (
 )
 from homing.adapters.sqlite.state import SqliteState, reading, scratch
 from homing.core.effects import Dest
+from homing.core.journeys.run import Passage
 from homing.core.suppression import Source, Suppression
 from homing.ports import Cursor, Tx
 
@@ -172,6 +174,60 @@ class TestFull:
         assert (59, 59, 59, 59, 59) == await state.write(seen)
         assert [] == fatal
 
+    async def test_rows_that_wait_for_a_block_are_not_lost_with_it(
+        self, make: Make, disk: FaultyDisk, fatal: list[StoreFailed]
+    ) -> None:
+        """
+        What is written before a block begins finds no room: nobody takes that for the block's.
+        """
+        state = make()
+        long = Passage(1, NOON, "entered", reason="x" * 1_000)
+
+        def job(tx: Tx) -> None:
+            take(tx, 1)
+            for number in range(2, 60):
+                tx.runs.note([long] * 9)
+                try:
+                    with tx.savepoint():
+                        take(tx, number)
+                except Exception:  # noqa: BLE001  as the stage does with poison
+                    with suppress(Exception):
+                        tx.events.add(event(number, reason="poison"))
+
+        disk.writing = full
+        with pytest.raises(StoreFull):
+            await state.write(job)
+
+        disk.writing = None
+        assert (0, 0, 0, 0, 0) == await state.write(seen)
+        await state.write(job)
+        assert 58 * 9 == len(await state.write(lambda tx: tx.runs.passages(1)))
+        assert [] == fatal
+
+    async def test_no_number_is_given_twice_after_a_commit_without_room(
+        self, make: Make, disk: FaultyDisk
+    ) -> None:
+        """
+        The newest send stays when retention takes the others, whatever was not kept after it.
+        """
+
+        def add(tx: Tx) -> int:
+            number = tx.sends.next_id()
+            reserve(tx, number, lane=None, origin=number, person=1, state="skipped")
+            return number
+
+        state = make()
+        given = [await state.write(add)]
+        disk.writing = full
+        with pytest.raises(StoreFull):
+            await state.write(add)
+        disk.writing = None
+        await state.write(lambda tx: tx.sends.prune(NOON + 1_000_000, limit=9))
+        await state.close()
+        given.append(await make().write(add))
+
+        assert 2 == len(set(given))
+
     async def test_memory_is_as_it_was_before(self, make: Make, disk: FaultyDisk) -> None:
         """
         Ids, numbers and counts of a commit that failed are given again.
@@ -187,6 +243,21 @@ class TestFull:
         assert 1 == await state.write(lambda tx: tx.sends.next_id())
         await state.write(lambda tx: take(tx, 1))
         assert (1, 1, 1, 1, 1) == await state.write(seen)
+
+
+class TestSavepoint:
+    def test_a_row_that_cannot_be_kept_fails_its_own_block(self) -> None:
+        """
+        Not the next one, whose rows are sound; and nothing else of its block stays.
+        """
+        odd = Passage(1, NOON, "entered", reason="\ud800")
+        with scratch() as tx:
+            with pytest.raises(UnicodeEncodeError), tx.savepoint():
+                tx.runs.note([replace(odd, reason="first"), odd])
+            with tx.savepoint():
+                tx.runs.note([replace(odd, run=2, reason="sound")])
+
+            assert ([], 1) == (tx.runs.passages(1), len(tx.runs.passages(2)))
 
 
 class TestFailing:

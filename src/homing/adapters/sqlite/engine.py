@@ -183,11 +183,23 @@ class Transaction:
                 self._execute("RELEASE part")
             except apsw.Error as caught:
                 self.fault = certain_fault_of(caught, self.db.filename)
-        if self.fault is None:
-            return
+        if self.fault is not None:
+            self._end(error)
+
+    def lose(self, error: apsw.Error) -> None:
+        """
+        Give the whole transaction up, because of an *error* that no part of it is to blame for.
+
+        Raises:
+            Unavailable: What that comes to.
+        """
+        self.fault = self.fault or certain_fault_of(error, self.db.filename)
+        self._end(error)
+
+    def _end(self, error: BaseException) -> None:
         # what SQLite did not undo is undone later; nobody may write on until then
         self._execute("PRAGMA query_only = on")
-        if self.fault is not error:
+        if self.fault is not None and self.fault is not error:
             raise self.fault from error
 
     def roll_back(self) -> None:

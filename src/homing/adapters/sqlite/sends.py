@@ -298,7 +298,7 @@ class SqliteSends:
     def prune(self, before_ms: int, *, limit: int) -> int:
         """Delete the oldest sends reserved before, but for those still open; how many rows went."""
         self.write()
-        last = self.next_id() - 1
+        last = int(self._execute(SQL.last).get)  # what `next_id` remembers may not be there
         ended = self._oldest.ended(
             lambda number: self._execute(SQL.oldest, (number, limit)).fetchall(),
             before_ms=before_ms, states=ENDED, limit=limit,

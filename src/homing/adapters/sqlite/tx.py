@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
+import apsw
+
 from homing.adapters.sqlite.books import SqliteBooks
 from homing.adapters.sqlite.effects import SqliteEffects
 from homing.adapters.sqlite.erasures import SqliteErasures
@@ -19,8 +21,6 @@ from homing.adapters.sqlite.suppressions import SqliteSuppressions
 
 if TYPE_CHECKING:
     from collections import Counter
-
-    import apsw
 
     from homing.adapters.sqlite.engine import Transaction
     from homing.adapters.sqlite.erased import ErasedJournal
@@ -104,7 +104,10 @@ class Savepoint:
         self._mark: Counted | None = None
 
     def __enter__(self) -> None:
-        self._mark = self._tx.mark()  # writes what is to stay if the block is undone
+        try:
+            self._mark = self._tx.mark()  # writes what is to stay if the block is undone
+        except apsw.Error as caught:
+            self._transaction.lose(caught)
         self._transaction.mark()
 
     def __exit__(
@@ -114,8 +117,16 @@ class Savepoint:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
+            try:
+                self._tx.mark()  # writes what the block made: it fails for no other's rows
+            except BaseException as caught:
+                self._undo(caught)
+                raise
             self._transaction.keep()
             return
+        self._undo(error)
+
+    def _undo(self, error: BaseException) -> None:
         if self._mark is not None:
             self._tx.reset(self._mark)
         self._transaction.undo(error)
