@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 from msgspec.structs import replace
-from tests.support.faulty_vfs import FaultyDisk, broken, full
+from tests.support.faulty_vfs import FaultyDisk, Trouble, broken, full
 from tests.support.rows import NOON, effect, event, reserve, send, user
 
 from homing.adapters.sqlite.ballast import Ballast
@@ -178,30 +178,30 @@ class TestFull:
         self, make: Make, disk: FaultyDisk, fatal: list[StoreFailed]
     ) -> None:
         """
-        What is written before a block begins finds no room: nobody takes that for the block's.
+        What is written before a block begins finds no room, which is there again a moment later.
         """
         state = make()
         long = Passage(1, NOON, "entered", reason="x" * 1_000)
 
-        def job(tx: Tx) -> None:
+        def job(tx: Tx, writing: Trouble | None = None) -> None:
             take(tx, 1)
-            for number in range(2, 60):
-                tx.runs.note([long] * 9)
-                try:
-                    with tx.savepoint():
-                        take(tx, number)
-                except Exception:  # noqa: BLE001  as the stage does with poison
-                    with suppress(Exception):
-                        tx.events.add(event(number, reason="poison"))
+            tx.runs.note([long] * 90)
+            disk.writing = writing
+            try:
+                with tx.savepoint():
+                    take(tx, 2)
+            except Exception:  # noqa: BLE001  as the stage does with poison
+                disk.writing = None
+                with suppress(Exception):
+                    take(tx, 3)
 
-        disk.writing = full
         with pytest.raises(StoreFull):
-            await state.write(job)
+            await state.write(lambda tx: job(tx, full))
 
-        disk.writing = None
         assert (0, 0, 0, 0, 0) == await state.write(seen)
         await state.write(job)
-        assert 58 * 9 == len(await state.write(lambda tx: tx.runs.passages(1)))
+        assert (2, 2, 2, 2, 2) == await state.write(seen)
+        assert 90 == len(await state.write(lambda tx: tx.runs.passages(1)))
         assert [] == fatal
 
     async def test_no_number_is_given_twice_after_a_commit_without_room(
