@@ -56,7 +56,11 @@ class LoadTask(msgspec.Struct):
 
 
 class Posted(msgspec.Struct):
-    """What came of it: times of the monotonic clock, which all processes share."""
+    """
+    What came of it: times of the monotonic clock, which all processes share.
+
+    ``took_s`` is what each answer took, ascending, of a paced load.
+    """
 
     statuses: dict[str, int]
     started_at: float
@@ -65,6 +69,7 @@ class Posted(msgspec.Struct):
     p99_ms: float
     cpu_share: float
     left_at: list[float] = []
+    took_s: list[float] = []
 
     @property
     def accepted(self) -> int:
@@ -178,6 +183,7 @@ class Load:
             p99_ms=percentile(self._took, 0.99) * 1000,
             cpu_share=busy,
             left_at=self._left_at,
+            took_s=self._took if self._task.per_second else [],
         )
 
     def _answer(self, connection: Connection, status: bytes, took_s: float) -> None:

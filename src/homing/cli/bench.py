@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("bench")
 @click.option(
     "--out",
-    # opened before ten minutes of work, not after
+    # opened before a quarter of an hour of work, not after
     type=click.File("wb", lazy=False),
     metavar="FILE",
     help="Write everything as JSON.",
@@ -41,8 +41,8 @@ def bench_command(
     """
     Measure this machine: each figure beside a reference taken in the same run.
 
-    Takes about ten minutes, and some gigabytes of disk while it runs. The machine should have
-    nothing else to do.
+    Takes about a quarter of an hour, and some gigabytes of disk while it runs. The machine should
+    have nothing else to do.
     """
     from homing.bench.running import MEASURES, measured
     from homing.bench.scale import FULL, QUICK

@@ -28,6 +28,7 @@ A_COMMIT = 100
 LEAD_MS = 4_000
 CALM_PER_SECOND = 200.0
 CONNECTIONS = 16
+WINDOW_S = 3.0
 DAY_MS = 86_400_000
 
 
@@ -262,6 +263,7 @@ async def _at_once(bench: Bench, full: Installation, *, name: str, total: int) -
     late = _late(full, start, all_due=start)
     check("timers fired", total, len(late))
     p99 = percentile(late, 0.99)
+    took_s = sorted(one for posted in loads_done for one in posted.took_s)
     worst = max(posted.p99_ms for posted in loads_done)
     return [
         Figure(
@@ -279,9 +281,9 @@ async def _at_once(bench: Bench, full: Installation, *, name: str, total: int) -
             f"timers.{name}_ingest",
             "ms (p99)",
             Series(f"answers to {CALM_PER_SECOND:.0f} webhooks a second while they fire",
-                   [Run(worst)]),
+                   [Run(percentile(took_s, 0.99) * 1_000)]),
             Series("the same just before", [Run(calm.p99_ms)]),
-            note="smaller is better",
+            note=f"smaller is better; {worst:.0f} ms in the worst {WINDOW_S:g} seconds",
         ),
     ]  # fmt: skip
 
@@ -295,9 +297,9 @@ async def _posted(bench: Bench, full: Installation, seconds: float) -> Posted:
 
 async def _posted_until(bench: Bench, full: Installation, sends: int) -> list[Posted]:
     """Webhooks, a few seconds at a time, until so many sends are there; at least once."""
-    found = [await _posted(bench, full, 3.0)]
+    found = [await _posted(bench, full, WINDOW_S)]
     while _sends(full) < sends:
-        found.append(await _posted(bench, full, 3.0))
+        found.append(await _posted(bench, full, WINDOW_S))
     return found
 
 
