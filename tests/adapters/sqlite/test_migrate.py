@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import apsw
@@ -44,6 +45,22 @@ class TestMigrate:
 
         with pytest.raises(NewerSchema, match="schema 99"):
             migrate(path)
+
+    def test_who_holds_the_file_for_a_moment_is_waited_for(self, tmp_path: Path) -> None:
+        """
+        After a crash a look from the command line may be the first to come, and mend the file.
+        """
+        path = tmp_path / "homing.db"
+        migrate(path)
+        other = apsw.Connection(str(path))
+        other.execute("PRAGMA journal_mode = wal; PRAGMA locking_mode = exclusive").fetchall()
+        other.execute("PRAGMA user_version = 1")
+        letting_go = threading.Timer(0.1, other.close)
+        letting_go.start()
+        try:
+            assert [] == migrate(path)
+        finally:
+            letting_go.join()
 
     def test_what_is_no_database_is_not_made_one(self, tmp_path: Path) -> None:
         """

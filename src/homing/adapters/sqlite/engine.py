@@ -55,6 +55,8 @@ COMMITS_A_CHECKPOINT = 8
 LARGEST_CHECKPOINT_PAGES = 8_000
 # a WAL file that one large transaction made long is cut back to this by the next checkpoint
 WAL_BYTES_KEPT = 32 << 20
+# for whoever opens a file: after a crash the first to come holds it until it is sound
+PATIENCE_MS = 5_000
 BUSY_TRY_AGAIN_S = 0.02
 BUSY_GIVE_UP_S = 5.0
 SCRUB_SOON_S = 1.0
@@ -130,7 +132,7 @@ def _set_up(db: apsw.Connection, *, readonly: bool, synchronous: str, disk: Disk
     # else SQLite prepares a statement anew at each execution where a bound value could have
     # changed its plan: ten times the cost of a short one (SQLITE_DBCONFIG_ENABLE_QPSG)
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    db.set_busy_timeout(5_000)
+    db.set_busy_timeout(PATIENCE_MS)
     if not readonly:
         db.execute("PRAGMA journal_mode = wal")
         db.execute(f"PRAGMA synchronous = {synchronous}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import apsw
 
+from homing.adapters.sqlite.engine import PATIENCE_MS
 from homing.adapters.sqlite.faults import (
     NewerSchema,
     StoreCorrupt,
@@ -61,6 +62,7 @@ def _version(path: Path) -> int:
     try:
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
+            db.set_busy_timeout(PATIENCE_MS)
             return int(db.execute("PRAGMA user_version").get)
         finally:
             db.close()
