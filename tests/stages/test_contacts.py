@@ -424,9 +424,10 @@ class TestFailing:
     async def test_stopping_does_not_wait_for_a_call_that_hangs(self, place: Place) -> None:
         """What is under way is let go of, and done anew by the next process."""
         place.contacts.land_s = 0.01
-        hanging = asyncio.Event()
+        begun, hanging = asyncio.Event(), asyncio.Event()
 
         async def hang(*_: object) -> Answer:
+            begun.set()
             await hanging.wait()
             raise AssertionError
 
@@ -434,6 +435,7 @@ class TestFailing:
         await place.take(identify("a"))
         place.clock.forward(6_000)
         await place.contacts.deliver_batch()
+        await begun.wait()
         await place.contacts.land()
 
         place.begin()
